@@ -1,0 +1,299 @@
+// The tree of contexts: who is done with whom, who has which value, and who waits for an end.
+//
+// A `context_node` is what a handle names. A `cancel_scope` is a node that can end; other nodes (values) end with the scope
+// they stand in, so that done() is one load wherever it is asked.
+//
+// 1. A node holds its parents, so its scope, and the scope that ended it (`origin_`), live while it does.
+// 2. A scope's end, children, waiters and attachments change under its own lock. A scope ends once. A parent's lock is taken
+//    alone or under tree_mutex: no thread ever holds two scopes' locks.
+// 3. A scope that has children ends under tree_mutex, which is held until the whole subtree has ended (`settled_`). A second
+//    call that finds it ended but not settled waits for tree_mutex. A scope without children ends under its own lock alone.
+// 4. A child is on its parent's list until it or the parent ends or it is dropped; one that is being dropped is skipped (try_ref).
+// 5. Waiters are claimed under the lock, and resumed once all of the subtree has ended and nothing is locked.
+// 6. Nothing here recurses: chains of any length end, and are destroyed, in a loop.
+#pragma once
+
+#include <runnel/detail/timer_queue.hpp>
+#include <runnel/detail/waiter.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+class cancel_scope;
+class deadline_scope;
+
+class context_node {
+ public:
+  /// Takes its own references to the parents.
+  context_node(context_node* first, context_node* second, cancel_scope* scope) noexcept
+      : first_(first), second_(second), scope_(scope) {
+    if (first_ != nullptr) first_->add_ref();
+    if (second_ != nullptr) second_->add_ref();
+  }
+  context_node(const context_node&) = delete;
+  context_node& operator=(const context_node&) = delete;
+
+  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // relaxed: whoever adds a reference has one
+  /// False: the last reference is gone already.
+  bool try_ref() noexcept {
+    std::uint32_t seen = refs_.load(relaxed);  // relaxed: as add_ref; the caller's lock keeps the memory
+    while (seen != 0)
+      if (refs_.compare_exchange(seen, seen + 1, relaxed, relaxed)) return true;
+    return false;
+  }
+  /// Drops a reference, and destroys what nobody refers to any more, up the tree. Under no lock.
+  static void drop_ref(context_node* node) noexcept {
+    context_node* dead = nullptr;
+    const auto drop = [&dead](context_node* n) {
+      // [context_node.refs] acq_rel: whoever destroys it sees all that was done through other references.
+      if (n == nullptr || n->refs_.fetch_sub(1, acq_rel) != 1) return;
+      n->chain_ = dead;
+      dead = n;
+    };
+    drop(node);
+    while (dead != nullptr) {
+      context_node* const n = std::exchange(dead, dead->chain_);
+      n->detach();
+      context_node* const first = n->first_;
+      context_node* const second = n->second_;
+      delete n;
+      drop(first);
+      drop(second);
+    }
+  }
+
+  [[nodiscard]] cancel_scope* scope() const noexcept { return scope_; }
+  [[nodiscard]] const context_node* first_parent() const noexcept { return first_; }
+  [[nodiscard]] const context_node* second_parent() const noexcept { return second_; }
+  /// The value that this node itself has for a key, or null.
+  [[nodiscard]] virtual const void* find(const void* /*key*/) const noexcept { return nullptr; }
+
+ protected:
+  virtual ~context_node() = default;
+  /// Leaves the tree: the last reference is gone.
+  virtual void detach() noexcept {}
+
+  context_node* chain_ = nullptr;  // the next one that ends (under tree_mutex) or is destroyed (by whoever dropped it)
+
+ private:
+  context_node* first_;
+  context_node* second_;
+  cancel_scope* scope_;  // where this node ends: itself, an ancestor, or null if it never does
+  atomic<std::uint32_t> refs_{1};
+};
+
+/// Holds a reference to a node.
+class node_ref {
+ public:
+  node_ref() noexcept = default;
+  /// Adopts a reference.
+  explicit node_ref(context_node* node) noexcept : node_(node) {}
+  node_ref(const node_ref& other) noexcept : node_(other.node_) {
+    if (node_ != nullptr) node_->add_ref();
+  }
+  node_ref(node_ref&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  node_ref& operator=(node_ref other) noexcept {
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  ~node_ref() {
+    if (node_ != nullptr) context_node::drop_ref(node_);
+  }
+  [[nodiscard]] context_node* get() const noexcept { return node_; }
+
+ private:
+  context_node* node_ = nullptr;
+};
+
+/// Something that is made once for a scope, on demand, lives as long, and is told of its end: a waiter that never leaves.
+class scope_attachment : public waiter {
+ public:
+  scope_attachment(const void* kind, resume_function on_end) noexcept : waiter(on_end, false), kind_(kind) { node_.owner = this; }
+  virtual ~scope_attachment() = default;
+
+ private:
+  friend class cancel_scope;
+  const void* kind_;
+  wait_node node_;
+  scope_attachment* next_ = nullptr;
+};
+
+/// Held while a subtree ends.
+inline constinit mutex tree_mutex;
+
+class cancel_scope : public context_node {
+ public:
+  explicit cancel_scope(context_node* first, context_node* second = nullptr) noexcept : context_node(first, second, this) {
+    inherit(first);
+    inherit(second);
+  }
+
+  /// Enters the parents' lists, or ends as they did. Once, when the scope is complete.
+  void link_to_parents() noexcept {
+    cancel_scope* const a = scope_of(first_parent());
+    cancel_scope* const b = scope_of(second_parent());
+    if (a != nullptr && !link(*a, links_[0])) return;
+    if (b != nullptr && b != a) link(*b, links_[1]);
+  }
+
+  /// One load, unless there is a deadline that nobody has looked at: that is looked at now, and armed.
+  [[nodiscard]] bool done() noexcept {
+    const std::uint32_t seen = state_.load(acquire);  // [cancel_scope.state] acquire: sees what happened before the end, and its cause
+    if (seen != unarmed) return seen != live;
+    return look();
+  }
+  /// How it ended; ok while it lives. Arms nothing: a deadline that has passed ends it now.
+  [[nodiscard]] status reason() noexcept;
+  /// How it ended; only once it is done.
+  [[nodiscard]] status outcome() const noexcept { return static_cast<status>(state_.load(acquire)); }  // [cancel_scope.state] as in done
+  /// Why it ended; only once it is done.
+  [[nodiscard]] std::exception_ptr cause() noexcept;
+  /// The earliest deadline up the tree, or `never`.
+  [[nodiscard]] time_point deadline() const noexcept { return deadline_; }
+  /// Sees to it that the deadline will end it. Throws: std::system_error if there is no thread for timers.
+  void arm_deadline();
+
+  /// Ends it and all below it, unless it has ended; all of it has when this returns. A cause is ignored with `keep_cause`.
+  void end(status how, std::exception_ptr cause, bool keep_cause = false) noexcept;
+
+  /// Queues a waiter until the end. False: it has ended.
+  bool try_join(wait_node& node) noexcept {
+    const scoped_lock lock(mutex_);
+    if (ended()) return false;
+    waiters_.push(node);
+    return true;
+  }
+  bool leave(wait_node& node) noexcept {
+    const scoped_lock lock(mutex_);
+    if (!node.queued) return false;
+    waiters_.remove(node);
+    return true;
+  }
+
+  /// The attachment of this kind, made by `make` if there is none. Arms the deadline.
+  template <class Make>
+  scope_attachment& attach(const void* kind, Make make);
+
+  /// How many children and waiters are on its lists: for tests.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> linked() noexcept;
+
+ protected:
+  ~cancel_scope() override {
+    while (attachments_ != nullptr) delete std::exchange(attachments_, attachments_->next_);
+  }
+  /// Called when it has ended, under no lock, perhaps more than once: takes back what was registered elsewhere.
+  virtual void on_end() noexcept {}
+  void detach() noexcept override {
+    RUNNEL_ASSERT(waiters_.empty() && children_ == nullptr);
+    for (child_link& l : links_) {
+      if (l.parent == nullptr) continue;
+      const scoped_lock lock(l.parent->mutex_);
+      if (l.linked) l.parent->unlink(l);
+    }
+  }
+
+  /// Under the lock.
+  [[nodiscard]] bool ended() const noexcept { return state_.load(relaxed) > unarmed; }  // relaxed: ends under the lock
+
+  void set_deadline(time_point at, deadline_scope& owner) noexcept {
+    deadline_ = at;
+    owner_ = &owner;
+    state_.store(unarmed, relaxed);  // relaxed: nobody else knows the scope yet
+  }
+
+  /// The cause of an end that keeps it; before anybody else knows the scope.
+  void set_cause(std::exception_ptr&& cause) noexcept { cause_ = std::move(cause); }
+
+  mutex mutex_;
+
+ private:
+  // A state of live or unarmed is before the end, else it is the status. In a live scope the deadline, if any, is armed.
+  static constexpr std::uint32_t live = 0;
+  static constexpr std::uint32_t unarmed = 1;
+  static_assert(static_cast<std::uint32_t>(status::canceled) > unarmed && static_cast<std::uint32_t>(status::timed_out) > unarmed);
+
+  /// A child's place on one parent's list, under the parent's lock.
+  struct child_link {
+    cancel_scope* child = nullptr;
+    cancel_scope* parent = nullptr;
+    child_link* next = nullptr;
+    child_link* previous = nullptr;
+    bool linked = false;
+  };
+
+  static cancel_scope* scope_of(const context_node* node) noexcept { return node == nullptr ? nullptr : node->scope(); }
+
+  void inherit(const context_node* parent) noexcept {
+    const cancel_scope* const scope = scope_of(parent);
+    if (scope != nullptr && scope->deadline_ < deadline_) set_deadline(scope->deadline_, *scope->owner_);
+  }
+
+  /// False: the parent has ended, and so has this scope.
+  bool link(cancel_scope& parent, child_link& l) noexcept {
+    scoped_lock lock(parent.mutex_);
+    if (!parent.ended()) {
+      l.child = this;
+      l.parent = &parent;
+      l.next = parent.children_;
+      if (l.next != nullptr) l.next->previous = &l;
+      parent.children_ = &l;
+      l.linked = true;
+      return true;
+    }
+    const status how = parent.outcome();
+    cancel_scope& origin = *parent.origin_;
+    lock.unlock();
+    const scoped_lock own(mutex_);  // its other parent may be ending it
+    if (!ended()) mark(how, origin);
+    settled_.store(true, release);  // [cancel_scope.settled] release: it has no children
+    return false;
+  }
+  /// Under this scope's lock.
+  void unlink(child_link& l) noexcept {
+    (l.previous == nullptr ? children_ : l.previous->next) = l.next;
+    if (l.next != nullptr) l.next->previous = l.previous;
+    l.next = l.previous = nullptr;
+    l.linked = false;
+  }
+
+  /// Under the lock.
+  void mark(status how, cancel_scope& origin) noexcept {
+    RUNNEL_ASSERT(!ended() && how > status::closed);
+    origin_ = &origin;
+    state_.store(static_cast<std::uint32_t>(how), release);  // [cancel_scope.state] release: the end happens before whoever sees it
+  }
+  void end_tree(status how, std::exception_ptr& cause, bool keep_cause) noexcept;
+  bool look() noexcept;
+
+  atomic<std::uint32_t> state_{live};
+  atomic<bool> settled_{false};
+  bool visited_ = false;  // by an end of an ancestor; under tree_mutex
+  wait_queue waiters_;
+  child_link* children_ = nullptr;
+  child_link links_[2];
+  time_point deadline_ = never;
+  deadline_scope* owner_ = nullptr;  // whose timer ends this scope at its deadline: itself or an ancestor
+  cancel_scope* origin_ = nullptr;   // once ended: where the end began, itself or an ancestor
+  std::exception_ptr cause_;         // given, or made when somebody asks; of use in an origin only
+  scope_attachment* attachments_ = nullptr;
+};
+
+/// A scope with a deadline earlier than those above it.
+class deadline_scope final : public cancel_scope, private timer_entry {
+ public:
+  deadline_scope(context_node* parent, time_point at, std::exception_ptr cause) noexcept;
+  /// Arms the timer unless it is armed or the scope has ended. Throws: std::system_error if there is no thread for timers.
+  void arm();
+  void expire() noexcept { end(status::timed_out, nullptr, true); }
+
+ private:
+  void on_end() noexcept override;
+  void detach() noexcept override;
+  static void due(timer_entry& entry) noexcept;
+
+  bool armed_ = false;  // written under the lock, before the end
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail

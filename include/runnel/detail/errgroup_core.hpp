@@ -1,0 +1,317 @@
+// What the tasks of an errgroup and those who wait for them share.
+//
+// 1. A pin is a running task, a go() that waits for room, or a cancel() under way. Only without a pin does a round end.
+// 2. A round has a scope, from the first go() after the last wait() on; ctx_ is its context, and stays when it has ended.
+// 3. At most `limit_` tasks run. Room that a task leaves goes straight to the first go() that waits for it.
+// 4. Failures go into storage that was reserved when the task started; without collect_all there is one at most.
+// 5. A cancellation that a canceled round's task reports is no failure.
+// 6. The failing task gives its exception away before it unpins, and keeps no copy.
+// 7. Contexts are made, looked at, canceled and destroyed, and exceptions destroyed, under no lock: that may run user code.
+// 8. The unlock after the last unpin is the last access to the group.
+#pragma once
+
+#include <runnel/detail/event_wait.hpp>
+
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+/// Whether an exception says nothing but that the work was canceled or out of time. Not null.
+inline bool is_cancellation(const std::exception_ptr& error) noexcept {
+  const auto stopped = [](const std::error_code& code) { return code == status::canceled || code == status::timed_out; };
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::system_error& e) {
+    return stopped(e.code());
+  } catch (const std::error_code& code) {
+    return stopped(code);
+  } catch (const status s) {
+    return stopped(s);
+  } catch (...) {
+    return false;
+  }
+}
+
+class errgroup_core {
+ public:
+  /// A running task, on the stack of its thread.
+  struct running_task {
+    const void* thread = this_thread_id();
+    running_task* next = nullptr;
+    running_task* previous = nullptr;
+  };
+
+  errgroup_core(const context& parent, std::size_t limit, bool collect_all)
+      : parent_(parent), collect_all_(collect_all), limit_(limit), scope_(with_cancel(parent)), ctx_(*scope_) {
+    errors_.reserve(1);
+  }
+  errgroup_core(const errgroup_core&) = delete;
+  errgroup_core& operator=(const errgroup_core&) = delete;
+  ~errgroup_core() { RUNNEL_ASSERT(pins_ == 0 && tasks_ == nullptr); }
+
+  [[nodiscard]] context ctx() const {
+    const scoped_lock lock(mutex_);
+    return ctx_;
+  }
+  /// The running round's context; only for what holds a pin.
+  [[nodiscard]] const context& round_ctx() const noexcept { return ctx_; }
+  [[nodiscard]] std::span<const std::exception_ptr> errors() const noexcept { return errors_; }
+
+  void set_limit(std::size_t limit) {
+    scoped_lock lock(mutex_);
+    if (running_ == 0 && limiters_.empty()) {
+      limit_ = limit;
+      return;
+    }
+    lock.unlock();
+    throw std::logic_error("runnel::errgroup::set_limit: tasks of the group are running");
+  }
+
+  /// Makes room for one more task. False: there is none, and `waits` says not to wait for it.
+  bool enter(bool waits) {
+    new_round fresh;
+    std::vector<std::exception_ptr> storage;
+    scoped_lock lock(mutex_);
+    for (;;) {
+      const bool begins = !scope_ && !fresh.scope;
+      const std::size_t needed = collect_all_ && scope_ ? errors_.size() + pins_ + 1 : 1;
+      const bool fits = std::max(scope_ ? errors_.capacity() : 0, storage.capacity()) >= needed;
+      if (!begins && fits) break;
+      lock.unlock();
+      if (begins) fresh.scope.emplace(with_cancel(parent_));
+      if (!fits) storage.reserve(2 * needed);
+      lock.lock(mutex_);
+    }
+    const bool full = limit_ != 0 && running_ >= limit_;
+    if (full && !waits) return false;
+    if (!scope_) {
+      begin_round(fresh, storage);
+    } else if (storage.capacity() > errors_.capacity()) {
+      for (auto& error : errors_) storage.push_back(std::move(error));
+      errors_.swap(storage);
+    }
+    started_ = true;
+    ++pins_;
+    if (!full) {
+      ++running_;
+      return true;
+    }
+    lock.unlock();
+    room_event room(*this);
+    wait_until(room, never);
+    return true;
+  }
+  /// Takes enter() back: the task could not be started.
+  void abandon() noexcept { leave_group(false, nullptr); }
+
+  void begin_task(running_task& task) noexcept {
+    const scoped_lock lock(mutex_);
+    task.next = tasks_;
+    if (tasks_ != nullptr) tasks_->previous = &task;
+    tasks_ = &task;
+  }
+  /// The end of a task, and its failure or null. The last access of the task to the group.
+  void end_task(running_task& task, std::exception_ptr&& error) noexcept {
+    const bool stopped = parent_.done();
+    if (error != nullptr) fail(std::move(error), stopped);
+    leave_group(stopped, &task);
+  }
+
+  void cancel() noexcept {
+    const bool stopped = parent_.done();
+    {
+      const scoped_lock lock(mutex_);
+      if (!scope_) return;  // between two rounds
+      if (stop_ == stop::none) stop_ = stopped ? stop::parent : stop::on_purpose;
+      ++pins_;
+    }
+    scope_->cancel();
+    wake_list wakes;
+    {
+      const scoped_lock lock(mutex_);
+      unpin(wakes);
+    }
+    wakes.resume_all();
+  }
+
+  /// Waits for the end of the round, then ends it. `wait` waits for the event that it is given.
+  /// Returns: ok, with the failure, or null, in `error`; else what `wait` answered, and the round goes on.
+  template <class Wait>
+  status finish_round(Wait wait, std::exception_ptr& error) {
+    refuse_own_task();
+    end_event end(*this);
+    const bool stopped = parent_.done();
+    std::optional<scoped_context> ending;
+    scoped_lock lock(mutex_);
+    if (!scope_) return status::ok;  // its outcome was taken
+    if (!started_ && stopped && stop_ == stop::none) stop_ = stop::parent;
+    const std::uint64_t round = round_;
+    while (pins_ != 0 && round == round_) {
+      lock.unlock();
+      if (const status s = wait(end); s != status::ok) return s;
+      lock.lock(mutex_);
+    }
+    if (round != round_) return status::ok;  // another wait() has ended the round, and the next one has begun
+    if (!errors_.empty()) error = errors_.front();
+    const bool by_parent = errors_.empty() && stop_ == stop::parent;
+    ending.swap(scope_);
+    lock.unlock();
+    ending.reset();
+    if (by_parent) error = why_stopped();
+    return status::ok;
+  }
+
+  /// Cancels what runs and waits for its end.
+  void shut_down() noexcept {
+    cancel();
+    end_event end(*this);
+    wait_event(end, never);
+  }
+
+ private:
+  enum class stop { none, on_purpose, parent };
+  struct new_round {
+    std::optional<scoped_context> scope;
+    context old_ctx;
+  };
+
+  /// The event that there is room for one more task.
+  class room_event final : public selectable {
+   public:
+    explicit room_event(errgroup_core& group) noexcept : group_(&group) {}
+    attempt try_now() override { return attempt::not_yet; }
+    void join(wait_node& node) override {
+      {
+        const scoped_lock lock(group_->mutex_);
+        if (group_->running_ >= group_->limit_) return group_->limiters_.push(node);
+        ++group_->running_;
+      }
+      node.owner->resume();  // the one case of its waiter: it needs no claim
+    }
+    bool leave(wait_node&) noexcept override { return false; }
+    bool finish(wait_node&) noexcept override { return true; }
+
+   private:
+    errgroup_core* group_;
+  };
+
+  /// The event that nothing of the round is left.
+  class end_event final : public selectable {
+   public:
+    explicit end_event(errgroup_core& group) noexcept : group_(&group) {}
+    attempt try_now() override {
+      const scoped_lock lock(group_->mutex_);
+      return group_->pins_ == 0 ? attempt::done : attempt::not_yet;
+    }
+    void join(wait_node& node) override {
+      {
+        const scoped_lock lock(group_->mutex_);
+        if (group_->pins_ != 0) return group_->joiners_.push(node);
+      }
+      if (!claim(node)) return;
+      node.outcome = status::ok;
+      node.owner->resume();
+    }
+    bool leave(wait_node& node) noexcept override {
+      const scoped_lock lock(group_->mutex_);
+      if (!node.queued) return false;
+      group_->joiners_.remove(node);
+      return true;
+    }
+    bool finish(wait_node&) noexcept override { return true; }
+
+   private:
+    errgroup_core* group_;
+  };
+
+  /// Under the lock. What it replaces goes into its arguments, to be destroyed later.
+  void begin_round(new_round& fresh, std::vector<std::exception_ptr>& storage) noexcept {
+    RUNNEL_ASSERT(pins_ == 0 && running_ == 0);
+    scope_.swap(fresh.scope);
+    fresh.old_ctx = std::exchange(ctx_, static_cast<const context&>(*scope_));
+    errors_.swap(storage);
+    stop_ = stop::none;
+    started_ = false;
+    ++round_;
+  }
+
+  void fail(std::exception_ptr&& error, bool stopped) noexcept {
+    if ((stopped || ctx_.done()) && is_cancellation(error)) {
+      error = nullptr;
+      return;
+    }
+    std::exception_ptr cause;
+    {
+      const scoped_lock lock(mutex_);
+      const bool first = errors_.empty();
+      if (!first && !collect_all_) return;
+      RUNNEL_ASSERT(errors_.size() < errors_.capacity());
+      if (first && !collect_all_) cause = error;
+      errors_.push_back(std::move(error));
+    }
+    if (cause != nullptr) scope_->cancel(std::move(cause));
+  }
+
+  void leave_group(bool stopped, running_task* task) noexcept {
+    wake_list wakes;
+    scoped_lock lock(mutex_);
+    if (task != nullptr) unlink(*task);
+    if (stopped && stop_ == stop::none) stop_ = stop::parent;
+    if (wait_node* next = limiters_.pop()) {
+      next->outcome = status::ok;
+      wakes.add(*next);
+    } else {
+      --running_;
+    }
+    unpin(wakes);
+    lock.unlock();
+    wakes.resume_all();
+  }
+  void unpin(wake_list& wakes) noexcept {
+    RUNNEL_ASSERT(pins_ > 0 && running_ < pins_);
+    if (--pins_ == 0) wakes.add_all(joiners_, status::ok);
+  }
+  void unlink(running_task& task) noexcept {
+    (task.previous == nullptr ? tasks_ : task.previous->next) = task.next;
+    if (task.next != nullptr) task.next->previous = task.previous;
+  }
+  void refuse_own_task() const {
+    const void* const self = this_thread_id();
+    {
+      const scoped_lock lock(mutex_);
+      const running_task* task = tasks_;
+      while (task != nullptr && task->thread != self) task = task->next;
+      if (task == nullptr) return;
+    }
+    throw std::logic_error("runnel::errgroup::wait: called by a task of the group, which would wait for itself");
+  }
+  [[nodiscard]] std::exception_ptr why_stopped() const {
+    try {
+      parent_.throw_if_done();
+    } catch (...) {
+      return std::current_exception();
+    }
+    return nullptr;
+  }
+
+  const context parent_;
+  const bool collect_all_;
+  mutable mutex mutex_;
+  std::size_t limit_;
+  std::size_t running_ = 0;
+  std::size_t pins_ = 0;
+  std::uint64_t round_ = 0;
+  bool started_ = false;  // whether the round has had a task
+  stop stop_ = stop::none;
+  std::optional<scoped_context> scope_;  // empty between two rounds
+  context ctx_;
+  std::vector<std::exception_ptr> errors_;
+  running_task* tasks_ = nullptr;
+  wait_queue limiters_;
+  wait_queue joiners_;
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail

@@ -1,0 +1,164 @@
+// A bounded store for many senders and receivers: Vyukov's array of stamped slots, with an exact capacity.
+//
+// A position counts laps and slots in one word: lap * lap_size + slot * 2, where lap_size / 2 is a power of two above the
+// capacity; bit 0 of the tail is the CLOSED bit. A slot that is free for position p carries the stamp p, one that is full
+// p + 2, one that is free for the next lap p + lap_size. Positions wrap around; they are compared for equality only.
+//
+// 1. head <= tail <= head + capacity; neither decreases.
+// 2. Each position is claimed once to send and once to receive; its slot is written between the claim of tail and the
+//    stamp "full", and read between the claim of head and the stamp "free".
+// 3. A slot's stamps run free, full, free for the next lap, without gaps.
+// 4. After CLOSED no claim of the tail succeeds.
+// A slot that is claimed and not yet stamped makes the other side wait for its stamp: the claimer has a move left to do.
+#pragma once
+
+#include <runnel/detail/sync.hpp>
+
+#include <bit>
+#include <new>
+#include <stdexcept>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+/// How a try of a store ended.
+enum class trial : std::uint8_t { done, would_block, closed };
+
+template <class T>
+class ring {
+ public:
+  ring() noexcept = default;
+  ring(const ring&) = delete;
+  ring& operator=(const ring&) = delete;
+  /// Whoever destroys the ring has emptied it.
+  ~ring() {
+    RUNNEL_ASSERT(capacity_ == 0 || (tail_.load(relaxed) & ~closed_bit) == head_.load(relaxed));
+    std::destroy_n(slots_, capacity_);
+    if (slots_ != nullptr) ::operator delete(slots_, std::align_val_t{alignof(slot)});
+  }
+
+  /// Makes room for exactly this many values. `start` is the position counter's first lap: tests let it wrap around.
+  void allocate(std::size_t capacity, std::uint64_t start = 0) {
+    lap_size_ = std::uint64_t{std::bit_ceil(std::uint64_t{capacity} + 1)} * 2;
+    slots_ = static_cast<slot*>(::operator new(capacity * sizeof(slot), std::align_val_t{alignof(slot)}));
+    capacity_ = capacity;
+    const std::uint64_t first = start * lap_size_;
+    for (std::size_t i = 0; i < capacity; ++i) ::new (static_cast<void*>(slots_ + i)) slot(first + i * 2);
+    tail_.store(first, relaxed);  // relaxed: nobody else has the ring yet
+    head_.store(first, relaxed);
+  }
+  /// The largest capacity whose storage has a size at all.
+  static constexpr std::size_t max_capacity() noexcept { return static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(slot); }
+
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+  /// Claims the tail, moves the value in, stamps it full.
+  /// would_block: it was full at one instant. closed: CLOSED is set; the value is unmoved in both cases.
+  trial try_push(T& value) noexcept {
+    std::uint64_t tail = tail_.load(acquire);  // [ring.tail] acquire: pairs with the claim, so that stamps are not older than it
+    for (backoff wait;;) {
+      if ((tail & closed_bit) != 0) return trial::closed;
+      slot& at = slot_of(tail);
+      const std::uint64_t stamp = at.stamp.load(acquire);  // [ring.stamp] acquire: the receiver's move out of the slot is over
+      if (stamp == tail) {
+        // [ring.tail] seq_cst: with the load of the receivers' flag after it: no wake-up is lost (channel_core.hpp).
+        if (tail_.compare_exchange(tail, after(tail), seq_cst, acquire)) {
+          std::construct_at(at.value(), std::move(value));
+          at.stamp.store(tail + full, release);  // [ring.stamp] release: the value is there for whoever sees the stamp
+          return trial::done;
+        }
+        continue;
+      }
+      if (stamp + lap_size_ == tail + full) {
+        const std::uint64_t head = head_.load(seq_cst);  // [ring.head] seq_cst: sees every claim whose claimer saw no sender waiting
+        const std::uint64_t again = tail_.load(seq_cst);  // [ring.tail] seq_cst: unchanged, so the ring was full when head was read
+        if (again == tail && head + lap_size_ == tail) return trial::would_block;
+        if (again == tail) wait.pause();
+        tail = again;
+        continue;
+      }
+      spin_hint();
+      tail = tail_.load(acquire);  // [ring.tail] as above
+    }
+  }
+
+  /// Claims the head, moves its value to the raw storage at `to`, stamps the slot free.
+  /// would_block: it was empty at one instant. closed: empty, and CLOSED.
+  trial try_pop(T* to) noexcept {
+    std::uint64_t head = head_.load(acquire);  // [ring.head] acquire: pairs with the claim
+    for (backoff wait;;) {
+      slot& at = slot_of(head);
+      const std::uint64_t stamp = at.stamp.load(acquire);  // [ring.stamp] acquire: sees the value that was moved in
+      if (stamp == head + full) {
+        // [ring.head] seq_cst: with the load of the senders' flag after it, as for the tail.
+        if (head_.compare_exchange(head, after(head), seq_cst, acquire)) {
+          std::construct_at(to, std::move(*at.value()));
+          std::destroy_at(at.value());
+          at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: the slot is empty for whoever sees the stamp
+          return trial::done;
+        }
+        continue;
+      }
+      if (stamp == head) {
+        const std::uint64_t tail = tail_.load(seq_cst);   // [ring.tail] seq_cst: sees every claim whose claimer saw no receiver waiting
+        const std::uint64_t again = head_.load(seq_cst);  // [ring.head] seq_cst: unchanged, so the ring was empty when tail was read
+        if (again == head && (tail & ~closed_bit) == head)
+          return (tail & closed_bit) != 0 ? trial::closed : trial::would_block;
+        if (again == head) wait.pause();
+        head = again;
+        continue;
+      }
+      spin_hint();
+      head = head_.load(acquire);  // [ring.head] as above
+    }
+  }
+
+  /// Sets CLOSED: no claim after this succeeds.
+  void close() noexcept { tail_.fetch_or(closed_bit, seq_cst); }  // [ring.tail] seq_cst: a send is accepted exactly if its claim came first
+
+  [[nodiscard]] bool closed() const noexcept { return (tail_.load(acquire) & closed_bit) != 0; }  // [ring.tail] acquire: with close
+  [[nodiscard]] bool drained() const noexcept {
+    const std::uint64_t tail = tail_.load(seq_cst);  // [ring.tail] seq_cst: once closed it stays as it is
+    return (tail & closed_bit) != 0 && head_.load(seq_cst) == (tail & ~closed_bit);
+  }
+  [[nodiscard]] std::size_t size() const noexcept {
+    for (;;) {
+      const std::uint64_t tail = tail_.load(seq_cst) & ~closed_bit;
+      const std::uint64_t head = head_.load(seq_cst);  // [ring.head] seq_cst: between two equal reads of the tail
+      if ((tail_.load(seq_cst) & ~closed_bit) == tail) return distance(head, tail);
+    }
+  }
+
+  void check_invariants() const noexcept { RUNNEL_ASSERT(size() <= capacity_); }
+
+ private:
+  static constexpr std::uint64_t closed_bit = 1;
+  static constexpr std::uint64_t full = 2;
+
+  struct slot {
+    explicit slot(std::uint64_t free_for) noexcept : stamp(free_for) {}
+    T* value() noexcept { return std::launder(reinterpret_cast<T*>(storage)); }
+    atomic<std::uint64_t> stamp;
+    alignas(T) std::byte storage[sizeof(T)];
+  };
+
+  slot& slot_of(std::uint64_t position) const noexcept { return slots_[(position & (lap_size_ - 1)) >> 1]; }
+  [[nodiscard]] std::uint64_t after(std::uint64_t position) const noexcept {
+    const std::uint64_t index = (position & (lap_size_ - 1)) >> 1;
+    return index + 1 < capacity_ ? position + 2 : position - index * 2 + lap_size_;
+  }
+  [[nodiscard]] std::size_t distance(std::uint64_t head, std::uint64_t tail) const noexcept {
+    const std::uint64_t from = (head & (lap_size_ - 1)) >> 1;
+    const std::uint64_t to = (tail & (lap_size_ - 1)) >> 1;
+    if (from < to) return static_cast<std::size_t>(to - from);
+    if (from > to) return static_cast<std::size_t>(capacity_ - from + to);
+    return head == tail ? 0 : capacity_;
+  }
+
+  alignas(cache_line) atomic<std::uint64_t> tail_{0};
+  alignas(cache_line) atomic<std::uint64_t> head_{0};
+  alignas(cache_line) slot* slots_ = nullptr;
+  std::uint64_t lap_size_ = 4;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail

@@ -1,0 +1,272 @@
+// The gateway: everything that the scheduler, the clock or chance decides enters the library here and nowhere else.
+//
+// No other header names std::atomic, a lock, a futex, a thread, a clock, thread_local or a random source. A test build
+// puts a header with the same names in its place and so decides every step of every algorithm above.
+//
+// Rules: every atomic access names its order; no fences; park() may return for no reason; unpark() touches nothing but
+// the address that it is given, so the word may be gone by the time it runs.
+#pragma once
+
+#include <runnel/detail/config.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <limits>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#if defined(__linux__) && !defined(RUNNEL_PORTABLE_PARK)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#else
+#include <condition_variable>
+#include <mutex>
+#endif
+
+namespace runnel::inline RUNNEL_ABI {
+
+/// The clock of every deadline in the library, and its types. Durations in other units and times of other clocks convert.
+using clock = std::chrono::steady_clock;
+using duration = clock::duration;
+using time_point = clock::time_point;
+
+namespace detail {
+
+inline constexpr std::memory_order relaxed = std::memory_order_relaxed;
+inline constexpr std::memory_order acquire = std::memory_order_acquire;
+inline constexpr std::memory_order release = std::memory_order_release;
+inline constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
+inline constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
+
+/// What is aligned to this shares no cache line with its neighbours.
+inline constexpr std::size_t cache_line = 64;
+
+/// std::atomic without implicit conversions and without a default order.
+template <class T>
+class atomic {
+ public:
+  constexpr atomic() noexcept = default;
+  explicit constexpr atomic(T value) noexcept : value_(value) {}
+  atomic(const atomic&) = delete;
+  atomic& operator=(const atomic&) = delete;
+
+  [[nodiscard]] T load(std::memory_order order) const noexcept { return value_.load(order); }
+  void store(T value, std::memory_order order) noexcept { value_.store(value, order); }
+  T exchange(T value, std::memory_order order) noexcept { return value_.exchange(value, order); }
+  bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure) noexcept {
+    return value_.compare_exchange_strong(expected, desired, success, failure);
+  }
+  T fetch_add(T value, std::memory_order order) noexcept { return value_.fetch_add(value, order); }
+  T fetch_sub(T value, std::memory_order order) noexcept { return value_.fetch_sub(value, order); }
+  T fetch_or(T value, std::memory_order order) noexcept { return value_.fetch_or(value, order); }
+
+ private:
+  std::atomic<T> value_{};
+};
+
+/// The time at which a wait without a limit ends.
+inline constexpr time_point never = time_point::max();
+
+inline time_point now() noexcept { return clock::now(); }
+
+/// Tells the core that this thread is spinning.
+inline void spin_hint() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+inline void yield() noexcept { std::this_thread::yield(); }
+
+/// How long a wait lasts before the thread sleeps: pauses that cost no other thread anything, then yields. Measured: a hand-off
+/// that comes within them is a hundred times cheaper than one that has to wake a thread.
+inline constexpr int pauses_before_park = 40;
+inline constexpr unsigned yields_before_park = 24;
+
+/// How many threads can run at once; at least 1.
+inline unsigned cpu_count() noexcept {
+  static const unsigned count = std::thread::hardware_concurrency();
+  return count == 0 ? 1 : count;
+}
+
+#if defined(__linux__) && !defined(RUNNEL_PORTABLE_PARK)
+
+/// Blocks the thread while `word` holds `expected`, at most until `deadline`. May return at any time: look again.
+inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never) noexcept {
+  static_assert(sizeof(word) == sizeof(std::uint32_t));
+  timespec at{};
+  if (deadline != never) {
+    const auto since_epoch = std::max(deadline.time_since_epoch(), duration::zero());
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_epoch);
+    at.tv_sec = static_cast<std::time_t>(seconds.count());
+    at.tv_nsec = static_cast<long>(std::chrono::nanoseconds(since_epoch - seconds).count());
+  }
+  // FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, which is libstdc++'s and libc++'s steady_clock.
+  ::syscall(SYS_futex, static_cast<const void*>(&word), FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+            deadline == never ? nullptr : &at, nullptr, FUTEX_BITSET_MATCH_ANY);
+}
+
+/// Wakes up to `count` threads parked on the word that stood at this address; the word itself is not touched.
+inline void unpark(const atomic<std::uint32_t>* word, int count = 1) noexcept {
+  ::syscall(SYS_futex, static_cast<const void*>(word), FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count);
+}
+
+#else
+
+// Where there is no futex: a fixed table of buckets, chosen by the word's address, each a mutex and a condition variable.
+struct parking_bucket {
+  std::mutex mutex;
+  std::condition_variable changed;
+};
+inline parking_bucket& parking_bucket_of(const void* word) noexcept {
+  static auto* const buckets = new parking_bucket[64];  // never destroyed: threads may park while the program ends
+  const auto address = reinterpret_cast<std::uintptr_t>(word);
+  return buckets[(address >> 4 ^ address >> 10) % 64];
+}
+inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never) noexcept {
+  parking_bucket& bucket = parking_bucket_of(&word);
+  std::unique_lock lock(bucket.mutex);
+  if (word.load(acquire) != expected) return;
+  if (deadline == never)
+    bucket.changed.wait(lock);
+  else
+    bucket.changed.wait_until(lock, deadline);
+}
+inline void unpark(const atomic<std::uint32_t>* word, int = 1) noexcept {
+  parking_bucket& bucket = parking_bucket_of(word);
+  { std::lock_guard lock(bucket.mutex); }  // whoever saw the old word is waiting by now
+  bucket.changed.notify_all();
+}
+
+#endif
+
+/// Waits a little longer each time, for another thread to end a step that does not block: pauses, then yields, then sleeps.
+class backoff {
+ public:
+  void pause() noexcept {
+    if (round_ < 6) {
+      for (unsigned i = 0; i < 1U << round_; ++i) spin_hint();
+    } else if (round_ < 40) {
+      yield();
+    } else {
+      // The other thread has been off its core for long, perhaps because this one outranks it: leave the core to it.
+      const atomic<std::uint32_t> nobody{0};
+      park(nobody, 0, now() + std::chrono::microseconds(100));
+    }
+    if (round_ < 40) ++round_;
+  }
+
+ private:
+  unsigned round_ = 0;
+};
+
+/// A lock of one word. Spins for a bounded while, then parks. Not recursive, not fair; nothing of the user runs under it.
+class mutex {
+ public:
+  mutex() noexcept = default;
+  mutex(const mutex&) = delete;
+  mutex& operator=(const mutex&) = delete;
+
+  void lock() noexcept {
+    std::uint32_t expected = free;
+    // [mutex.word] acquire: sees all that the last holder wrote before its release in unlock.
+    if (!word_.compare_exchange(expected, held, acquire, relaxed)) lock_slow();
+  }
+  bool try_lock() noexcept {
+    std::uint32_t expected = free;
+    return word_.compare_exchange(expected, held, acquire, relaxed);  // [mutex.word] as in lock; relaxed: nothing is read on failure
+  }
+  void unlock() noexcept {
+    // [mutex.word] release: publishes what was done under the lock to the next holder's acquire.
+    if (word_.exchange(free, release) == contended) unpark(&word_, 1);
+  }
+
+ private:
+  enum : std::uint32_t { free, held, contended };
+
+  RUNNEL_NOINLINE void lock_slow() noexcept {
+    for (int i = 0; i < pauses_before_park; ++i) {
+      std::uint32_t seen = word_.load(relaxed);  // relaxed: only the exchange below acquires
+      if (seen == contended) break;
+      if (seen == free && word_.compare_exchange(seen, held, acquire, relaxed)) return;
+      spin_hint();
+    }
+    // [mutex.word] acquire, as in lock. From here on the word says `contended`, so that unlock wakes the next one.
+    while (word_.exchange(contended, acquire) != free) park(word_, contended);
+  }
+
+  atomic<std::uint32_t> word_{free};
+};
+
+/// Holds a mutex for a scope, or until unlock().
+class scoped_lock {
+ public:
+  explicit scoped_lock(mutex& m) noexcept : mutex_(&m) { m.lock(); }
+  scoped_lock(const scoped_lock&) = delete;
+  scoped_lock& operator=(const scoped_lock&) = delete;
+  ~scoped_lock() {
+    if (mutex_ != nullptr) mutex_->unlock();
+  }
+  void unlock() noexcept { std::exchange(mutex_, nullptr)->unlock(); }
+  void lock(mutex& m) noexcept {
+    m.lock();
+    mutex_ = &m;
+  }
+
+ private:
+  mutex* mutex_;
+};
+
+/// Runs f() on a new thread that nobody joins. Throws std::system_error if there is no thread to be had; f has then not run.
+template <class F>
+void start_thread(F&& f) {
+  std::thread(std::forward<F>(f)).detach();
+}
+
+/// What each thread keeps for itself. Trivially destructible, so that it can be used while the thread ends.
+struct thread_slot {
+  std::uint64_t random_state = 0;
+  unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see thread_waiter
+};
+inline thread_slot& this_thread() noexcept {
+  static thread_local constinit thread_slot slot;
+  return slot;
+}
+
+/// The one T of the program, made at the first use and never destroyed: threads may use it while the program ends.
+template <class T>
+T& immortal() {
+  static auto* const instance = new T;
+  return *instance;
+}
+
+/// A number that no other running thread has.
+inline const void* this_thread_id() noexcept { return &this_thread(); }
+
+/// The next of this thread's pseudo-random numbers (SplitMix64: Steele, Lea, Flood 2014).
+inline std::uint64_t random() noexcept {
+  std::uint64_t& state = this_thread().random_state;
+  if (state == 0) {
+    static atomic<std::uint64_t> seeds{static_cast<std::uint64_t>(now().time_since_epoch().count())};
+    state = seeds.fetch_add(0xD1342543DE82EF95U, relaxed) | 1U;  // relaxed: a number, nothing else is published
+  }
+  state += 0x9E3779B97F4A7C15U;
+  std::uint64_t z = state;
+  z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
+  return z ^ (z >> 31U);
+}
+/// Uniform in [0, bound), for a bound below 2^32 (Lemire's multiplication; its bias is below 2^-32).
+inline std::uint32_t random_below(std::uint32_t bound) noexcept {
+  return static_cast<std::uint32_t>(((random() >> 32U) * bound) >> 32U);
+}
+
+}  // namespace detail
+}  // namespace runnel::inline RUNNEL_ABI

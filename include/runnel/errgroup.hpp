@@ -1,0 +1,151 @@
+// errgroup: tasks that succeed or fail together.
+#pragma once
+
+#include <runnel/detail/errgroup_core.hpp>
+#include <runnel/detail/task_outcome.hpp>
+#include <runnel/detail/thread_cache.hpp>
+
+#include <cstddef>
+
+namespace runnel::inline RUNNEL_ABI {
+
+struct errgroup_options {
+  std::size_t limit = 0;     ///< how many tasks may run at once; 0: any number
+  bool collect_all = false;  ///< a failure cancels nothing, and errors() has them all
+};
+
+namespace detail {
+
+template <class F>
+concept group_function = std::invocable<F, const context&> || std::invocable<F>;
+
+template <class F>
+class errgroup_task {
+ public:
+  template <class G>
+  explicit errgroup_task(errgroup_core& group, G&& f) : group_(&group), f_(std::in_place, std::forward<G>(f)) {}
+
+  void operator()() noexcept {
+    errgroup_core::running_task self;
+    group_->begin_task(self);
+    std::exception_ptr error;
+    try {
+      if constexpr (std::invocable<F, const context&>)
+        call_task(std::move(*f_), group_->round_ctx());
+      else
+        call_task(std::move(*f_));
+    } catch (...) {
+      error = std::current_exception();
+    }
+    f_.reset();
+    group_->end_task(self, std::move(error));
+  }
+
+ private:
+  errgroup_core* group_;
+  std::optional<F> f_;
+};
+
+}  // namespace detail
+
+/// Tasks that work on one thing: the first failure cancels the others, and comes out of wait().
+///
+/// A round: go() any number of times -> wait() ends it and takes its outcome -> the next go() begins another, with a live ctx().
+/// A failure is an exception, a non-zero code (as std::system_error) or an error value (as it is). The first one counts: what a
+/// canceled task says about its cancellation never hides the failure that canceled it. Tasks are not interrupted: they look at
+/// ctx(), or use it where they wait. The group owns its tasks: its destructor cancels and waits. Declare it after what they use.
+/// Use this where work can fail or be canceled, a wait_group where neither matters.
+/// Thread safety: all members but errors() and the destructor; go() also from the group's tasks. One thread waits.
+/// Synchronizes: go() happens before its task runs, the end of a task, f's destructor included, before the return of wait().
+/// Semantics: Go's golang.org/x/sync/errgroup. Differs: wait() ends a round, instead of answering the first error for ever; an
+/// exception is a failure like any other; a parent that was done in time is reported. Example: examples/errgroup.cpp
+class errgroup {
+ public:
+  explicit errgroup(const context& parent = {}, errgroup_options options = {})
+      : core_(parent, options.limit, options.collect_all) {}
+  template <std::same_as<scoped_context> Parent>
+  explicit errgroup(Parent&& parent, errgroup_options options = {}) = delete;  // it would be canceled at the semicolon
+  errgroup(const errgroup&) = delete;
+  errgroup& operator=(const errgroup&) = delete;
+  ~errgroup() { core_.shut_down(); }
+
+  /// The round's context: done on the first failure, with it as the cause, on cancel(), and when wait() has ended the round.
+  [[nodiscard]] context ctx() const { return core_.ctx(); }
+
+  /// Runs f() or f(const context&), with ctx(), as a task; even if ctx() is done.
+  /// Blocks: while `limit` tasks are running; then first come, first served. Cost: one allocation.
+  /// Throws: what copying f throws; std::bad_alloc or std::system_error if there is no thread: nothing is moved from then.
+  template <class F>
+    requires detail::group_function<std::decay_t<F>>
+  void go(F&& f) {
+    core_.enter(true);
+    start(std::forward<F>(f));
+  }
+  /// The same if fewer than `limit` tasks are running. Returns: whether it runs; if not, f was not touched. Blocks: never.
+  template <class F>
+    requires detail::group_function<std::decay_t<F>>
+  [[nodiscard]] bool try_go(F&& f) {
+    if (!core_.enter(false)) return false;
+    start(std::forward<F>(f));
+    return true;
+  }
+  /// Limits how many tasks run at once; 0: any number. Throws: std::logic_error while tasks run.
+  void set_limit(std::size_t limit) { core_.set_limit(limit); }
+
+  /// Waits for all tasks and ends the round.
+  /// Throws: the first failure; without one, context_error if the parent was done before the last task ended, unless cancel()
+  /// came first; std::logic_error if a task of the group calls it. To return means: nobody failed, nobody outside asked to stop.
+  void wait() {
+    if (auto error = wait_result()) std::rethrow_exception(std::move(error));
+  }
+  /// The same, up to a limit. Returns: ok, when the round has ended; else why not, and it goes on. Throws: as wait().
+  [[nodiscard]] result<void> wait(const context& ctx) {
+    return round_ended([&](selectable& end) { return detail::wait_event(ctx, end); });
+  }
+  [[nodiscard]] result<void> try_wait() {
+    return round_ended([](selectable& end) { return detail::try_event(end); });
+  }
+  template <class Rep, class Period>
+  [[nodiscard]] result<void> try_wait_for(std::chrono::duration<Rep, Period> d) {
+    return try_wait_until(detail::deadline_after(d));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] result<void> try_wait_until(std::chrono::time_point<Clock, Duration> at) {
+    const time_point deadline = detail::deadline_at(at);
+    return round_ended([deadline](selectable& end) { return detail::wait_event(end, deadline); });
+  }
+  /// As wait(). Returns: what it would throw, or null. Throws: std::logic_error if a task of the group calls it.
+  [[nodiscard]] std::exception_ptr wait_result() {
+    std::exception_ptr error;
+    core_.finish_round([](selectable& end) { return detail::wait_event(end, detail::never); }, error);
+    return error;
+  }
+  /// The failures of the last round, in the order in which they came: without collect_all the first alone. After wait(),
+  /// until the next go().
+  [[nodiscard]] std::span<const std::exception_ptr> errors() const noexcept { return core_.errors(); }
+
+  /// Cancels the round's tasks on purpose: wait() does not report it. Blocks: never for long; does not wait for the tasks.
+  void cancel() noexcept { core_.cancel(); }
+
+ private:
+  template <class F>
+  void start(F&& f) {
+    try {
+      detail::emplace_task<detail::errgroup_task<std::decay_t<F>>>(core_, std::forward<F>(f));
+    } catch (...) {
+      core_.abandon();
+      throw;
+    }
+  }
+  template <class Wait>
+  result<void> round_ended(Wait wait) {
+    std::exception_ptr error;
+    const status s = core_.finish_round(wait, error);
+    if (error != nullptr) std::rethrow_exception(std::move(error));
+    return detail::sent(s);
+  }
+
+  detail::errgroup_core core_;
+};
+
+}  // namespace runnel::inline RUNNEL_ABI

@@ -1,0 +1,14 @@
+// Everything of the library in one include.
+#pragma once
+
+#include <runnel/channel.hpp>
+#include <runnel/context.hpp>
+#include <runnel/errgroup.hpp>
+#include <runnel/go.hpp>
+#include <runnel/guarded.hpp>
+#include <runnel/select.hpp>
+#include <runnel/selectable.hpp>
+#include <runnel/status.hpp>
+#include <runnel/timer.hpp>
+#include <runnel/version.hpp>
+#include <runnel/wait_group.hpp>

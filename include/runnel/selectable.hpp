@@ -1,0 +1,45 @@
+// The contract between whatever can be waited for and whoever waits: the one extension point of the library.
+#pragma once
+
+#include <runnel/detail/waiter.hpp>
+
+namespace runnel::inline RUNNEL_ABI {
+
+/// How a case stands when it is tried.
+enum class attempt {
+  done,     ///< it has happened, now
+  not_yet,  ///< it may happen later: join and wait
+  never     ///< it can never happen (any more)
+};
+
+using detail::wait_node;
+
+/// One thing that a call waits for: a receive, a send, a context's end, a future's. A waiting call has one or several of
+/// these and lets exactly one of them happen.
+///
+/// The engine goes in three passes: it tries the cases; if none is done it joins each to its queue and waits; then every
+/// case that joined leaves. A counterparty that finds a joined node claims it (detail/waiter.hpp), writes the outcome and
+/// resumes its owner. All calls are made by the waiting thread, one at a time. Use this when you have an event of your own
+/// that select should be able to wait for; examples/selectable.cpp shows one.
+class selectable {
+ public:
+  selectable() noexcept = default;
+  selectable(const selectable&) = delete;
+  selectable& operator=(const selectable&) = delete;
+
+  /// Makes the case happen if it can happen at once. Blocks: never.
+  virtual attempt try_now() = 0;
+  /// Queues the node; if the case became ready since try_now, claims the node's waiter itself and resumes it, like any
+  /// counterparty. Blocks: never for long.
+  virtual void join(wait_node& node) = 0;
+  /// Takes the node off the queue. True: it still was there. False: somebody has taken it, and resumes its owner.
+  virtual bool leave(wait_node& node) noexcept = 0;
+  /// Takes over the outcome of a node that was claimed. False: what happened does not complete the case (the channel
+  /// closed under a case that wants a value): the engine goes round again.
+  virtual bool finish(wait_node& node) noexcept = 0;
+
+ protected:
+  ~selectable() = default;
+};
+
+}  // namespace runnel::inline RUNNEL_ABI
