@@ -10,9 +10,6 @@
 
 namespace runnel::inline RUNNEL_ABI {
 
-template <class R>
-class future;
-
 namespace detail {
 
 template <class Call>
@@ -37,18 +34,6 @@ class async_task {
  private:
   promise<typename Call::result_type> promise_;
   Call call_;
-};
-
-struct future_access {
-  template <class R>
-  static future<R> make(future_state<R>& state) noexcept {
-    return future<R>(state);
-  }
-  /// The shared part, for a case that waits for the future; null if it is empty.
-  template <class R>
-  static future_core* core(const future<R>& f) noexcept {
-    return f.state_.get();
-  }
 };
 
 }  // namespace detail

@@ -20,9 +20,12 @@ using detail::wait_node;
 /// The engine goes in three passes: it tries the cases; if none is done it joins each to its queue and waits; then every
 /// case that joined leaves. A counterparty that finds a joined node claims it (detail/waiter.hpp), writes the outcome and
 /// resumes its owner. All calls are made by the waiting thread, one at a time. Use this when you have an event of your own
-/// that select should be able to wait for; examples/selectable.cpp shows one.
+/// that select should be able to wait for: on_event makes a case of it. Example: examples/selectable.cpp
 class selectable {
  public:
+  /// The stamp of an event that has none.
+  static constexpr std::uint64_t no_stamp = ~std::uint64_t{0};
+
   selectable() noexcept = default;
   selectable(const selectable&) = delete;
   selectable& operator=(const selectable&) = delete;
@@ -37,6 +40,9 @@ class selectable {
   /// Takes over the outcome of a node that was claimed. False: what happened does not complete the case (the channel
   /// closed under a case that wants a value): the engine goes round again.
   virtual bool finish(wait_node& node) noexcept = 0;
+  /// A number that is another one whenever the case may have become ready. So that a select which does not wait can tell,
+  /// without queueing, that none of its cases was ready at one instant. An event without one costs it a turn in the queue.
+  [[nodiscard]] virtual std::uint64_t stamp() const noexcept { return no_stamp; }
 
  protected:
   ~selectable() = default;

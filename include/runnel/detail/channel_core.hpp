@@ -34,6 +34,10 @@ using payload = std::conditional_t<std::is_void_v<T>, nothing, T>;
 
 enum class store_kind : std::uint8_t { rendezvous, bounded, unbounded };
 
+/// What a handle counts as: the low half of a channel's count are those that can send, the high half those that can receive.
+inline constexpr std::uint64_t one_sender = 1;
+inline constexpr std::uint64_t one_receiver = std::uint64_t{1} << 32;
+
 template <class T>
 class channel_core {
   static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
@@ -54,10 +58,7 @@ class channel_core {
   channel_core(const channel_core&) = delete;
   channel_core& operator=(const channel_core&) = delete;
 
-  // Handles: the low half of the count are those that can send, the high half those that can receive.
-
-  static constexpr std::uint64_t one_sender = 1;
-  static constexpr std::uint64_t one_receiver = std::uint64_t{1} << 32;
+  // Handles.
 
   void acquire_handles(std::uint64_t handles) noexcept {
     handles_.fetch_add(handles, relaxed);  // relaxed: whoever copies a handle has one
@@ -150,6 +151,21 @@ class channel_core {
   }
   [[nodiscard]] std::size_t capacity() const noexcept {
     return kind_ == store_kind::unbounded ? std::numeric_limits<std::size_t>::max() : ring_.capacity();
+  }
+
+  // Stamps: while one does not change, an operation that could not happen still cannot. A try of several channels that finds
+  // all stamps as they were before it has seen them all at one instant.
+
+  [[nodiscard]] std::uint64_t recv_stamp() const noexcept {
+    switch (kind_) {
+      case store_kind::bounded: return ring_.push_stamp();
+      case store_kind::unbounded: return segments_->push_stamp();
+      case store_kind::rendezvous: break;
+    }
+    return arrivals_.load(seq_cst);  // [channel_core.arrivals] seq_cst: between two equal reads nobody has queued
+  }
+  [[nodiscard]] std::uint64_t send_stamp() const noexcept {
+    return kind_ == store_kind::bounded ? ring_.pop_stamp() : arrivals_.load(seq_cst);  // [channel_core.arrivals] as above
   }
 
   /// For messages: "channel<int> (capacity 4)".
@@ -313,6 +329,7 @@ class channel_core {
         if (claim(node)) complete(node, status::closed, wakes);
       } else if (!meet(node, other, sends, wakes)) {
         own.push(node);
+        arrivals_.fetch_add(1, seq_cst);  // [channel_core.arrivals] seq_cst: the other side may be able to go on from here
       }
       set_waiting();
       check_invariants();
@@ -388,8 +405,9 @@ class channel_core {
       case store_kind::bounded: ring_.close(); break;
       case store_kind::unbounded: segments_->close(); break;
       case store_kind::rendezvous:
-        // [channel_core.state] release: what the closer did before is visible to whoever sees `closed`.
+        // [channel_core.state] seq_cst: what the closer did before is visible to whoever sees `closed`.
         state_.fetch_or(closed_bit, seq_cst);
+        arrivals_.fetch_add(1, seq_cst);  // [channel_core.arrivals] as in join
         wakes.add_all(senders_, status::closed);
         break;
     }
@@ -397,12 +415,7 @@ class channel_core {
   }
   /// Destroys what is buffered. The channel is closed and nobody can receive.
   void discard() noexcept {
-    for (;;) {
-      alignas(T) std::byte storage[sizeof(T)];
-      T* const value = std::launder(reinterpret_cast<T*>(storage));
-      if (store_pop(value) != trial::done) return;
-      std::destroy_at(value);
-    }
+    for (storage<T> room; store_pop(room.get()) == trial::done;) std::destroy_at(room.get());
   }
 
   void check_invariants() const noexcept {
@@ -422,6 +435,7 @@ class channel_core {
   bool close_called_ = false;  // by hand: a second call is an error
   wait_queue receivers_;
   wait_queue senders_;
+  atomic<std::uint64_t> arrivals_{0};  // rendezvous: how often a call has queued, or the channel closed
 
   alignas(cache_line) atomic<std::uint64_t> handles_{one_sender + one_receiver};
   atomic<std::uint32_t> sides_{2};

@@ -156,6 +156,7 @@ class done_event final : public selectable {
   }
   bool leave(wait_node& node) noexcept override { return scope_ == nullptr || scope_->leave(node); }
   bool finish(wait_node&) noexcept override { return true; }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return scope_ != nullptr && scope_->done() ? 1 : 0; }
 
  private:
   cancel_scope* scope_;

@@ -10,6 +10,7 @@
 // 8. The unlock after the last unpin is the last access to the group.
 #pragma once
 
+#include <runnel/context.hpp>
 #include <runnel/detail/event_wait.hpp>
 
 #include <optional>

@@ -2,7 +2,7 @@
 //
 // 1. The value or the exception is written before `ready_` is set, once, by the one promise; nobody reads it before.
 // 2. Waiters are queued only while it is not ready; whoever makes it ready claims them all.
-// 3. Two owners, the future and the promise; the last one destroys it, and what has not been taken.
+// 3. Two owners, the future and the promise, and a selector that waits for it; the last one destroys it, and what has not been taken.
 // 4. The promise gives an exception away and keeps no copy: the future takes it out by move.
 #pragma once
 
@@ -12,7 +12,12 @@
 #include <exception>
 #include <optional>
 
-namespace runnel::inline RUNNEL_ABI::detail {
+namespace runnel::inline RUNNEL_ABI {
+
+template <class R>
+class future;
+
+namespace detail {
 
 class future_core {
  public:
@@ -52,7 +57,9 @@ class future_core {
     return true;
   }
 
-  /// Drops one of the two owners.
+  /// Adds an owner; whoever does so is one, or knows of one.
+  void share() noexcept { owners_.fetch_add(1, relaxed); }  // relaxed: nothing is published
+  /// Drops one of the owners.
   void drop() noexcept {
     // [future.owners] acq_rel: the last owner sees all that the other did before it destroys what is left.
     if (owners_.fetch_sub(1, acq_rel) == 1) delete this;
@@ -79,6 +86,7 @@ class future_event final : public selectable {
   void join(wait_node& node) override { core_->join(node); }
   bool leave(wait_node& node) noexcept override { return core_->leave(node); }
   bool finish(wait_node&) noexcept override { return true; }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return core_->ready() ? 1 : 0; }
 
  private:
   future_core* core_;
@@ -111,6 +119,18 @@ struct drop_future_core {
 };
 template <class R>
 using future_state_ptr = std::unique_ptr<future_state<R>, drop_future_core>;
+
+struct future_access {
+  template <class R>
+  static future<R> make(future_state<R>& state) noexcept {
+    return future<R>(state);
+  }
+  /// The shared part, for a case that waits for the future; null if it is empty.
+  template <class R>
+  static future_core* core(const future<R>& f) noexcept {
+    return f.state_.get();
+  }
+};
 
 /// The side that fills a future. Destroyed without having done so it fails it: its work will never run.
 template <class R>
@@ -145,4 +165,5 @@ class promise {
   future_state_ptr<R> state_;
 };
 
-}  // namespace runnel::inline RUNNEL_ABI::detail
+}  // namespace detail
+}  // namespace runnel::inline RUNNEL_ABI

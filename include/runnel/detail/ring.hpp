@@ -12,6 +12,7 @@
 // A slot that is claimed and not yet stamped makes the other side wait for its stamp: the claimer has a move left to do.
 #pragma once
 
+#include <runnel/detail/storage.hpp>
 #include <runnel/detail/sync.hpp>
 
 #include <bit>
@@ -128,6 +129,12 @@ class ring {
     }
   }
 
+  /// Changes with each value that is put in, and with close; changes with each value that is taken out, and with close.
+  [[nodiscard]] std::uint64_t push_stamp() const noexcept { return tail_.load(seq_cst); }  // [ring.tail] seq_cst: as in size
+  [[nodiscard]] std::uint64_t pop_stamp() const noexcept {
+    return head_.load(seq_cst) | (tail_.load(seq_cst) & closed_bit);  // [ring.head] seq_cst: as in size; bit 0 of a head is free
+  }
+
   void check_invariants() const noexcept { RUNNEL_ASSERT(size() <= capacity_); }
 
  private:
@@ -136,9 +143,9 @@ class ring {
 
   struct slot {
     explicit slot(std::uint64_t free_for) noexcept : stamp(free_for) {}
-    T* value() noexcept { return std::launder(reinterpret_cast<T*>(storage)); }
+    T* value() noexcept { return room.get(); }
     atomic<std::uint64_t> stamp;
-    alignas(T) std::byte storage[sizeof(T)];
+    storage<T> room;
   };
 
   slot& slot_of(std::uint64_t position) const noexcept { return slots_[(position & (lap_size_ - 1)) >> 1]; }

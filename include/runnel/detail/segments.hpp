@@ -116,15 +116,18 @@ class segments {
     }
   }
 
+  /// Changes with each value that is put in, and with close.
+  [[nodiscard]] std::uint64_t push_stamp() const noexcept { return tail_.load(seq_cst); }  // [segments.tail] seq_cst: as in size
+
  private:
   static constexpr std::uint64_t flag = 1;
   static constexpr std::uint64_t step = 2;
   static constexpr std::uint64_t slots = 63;
 
   struct slot {
-    T* value() noexcept { return std::launder(reinterpret_cast<T*>(storage)); }
+    T* value() noexcept { return room.get(); }
     atomic<bool> written{false};
-    alignas(T) std::byte storage[sizeof(T)];
+    storage<T> room;
   };
   struct segment {
     atomic<segment*> next{nullptr};
@@ -138,10 +141,7 @@ class segments {
   }
   static bool at_or_after(std::uint64_t head, std::uint64_t tail) noexcept { return ordinal(head & ~flag) >= ordinal(tail); }
 
-  segment* take_spare() noexcept {
-    segment* spare = spare_.exchange(nullptr, acq_rel);  // [segments.spare] acquire: sees it reset
-    return spare;
-  }
+  segment* take_spare() noexcept { return spare_.exchange(nullptr, acq_rel); }  // [segments.spare] acquire: sees it reset
   void recycle(segment* old) noexcept {
     for (slot& at : old->at) at.written.store(false, relaxed);  // relaxed: published by the exchange below
     old->next.store(nullptr, relaxed);                          // relaxed: likewise

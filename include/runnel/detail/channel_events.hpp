@@ -1,0 +1,87 @@
+// A receive and a send as events that a call can wait for, alone or among others.
+#pragma once
+
+#include <runnel/detail/channel_core.hpp>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+inline status as_status(trial t) noexcept {
+  switch (t) {
+    case trial::done: return status::ok;
+    case trial::closed: return status::closed;
+    case trial::would_block: break;
+  }
+  return status::would_block;
+}
+
+/// A receive from `core`, which is null for a nil channel, into the raw storage at `to`.
+template <class T>
+class recv_event final : public selectable {
+ public:
+  /// With `needs_value` a drained channel does not complete it: it can never happen any more.
+  recv_event(channel_core<T>* core, T* to, bool needs_value = false) noexcept : core_(core), to_(to), needs_value_(needs_value) {}
+
+  /// How it ended: ok or closed.
+  [[nodiscard]] status outcome() const noexcept { return outcome_; }
+
+  attempt try_now() override {
+    if (core_ == nullptr) return attempt::never;
+    const trial t = core_->try_recv(to_);
+    if (t == trial::would_block) return attempt::not_yet;
+    if (t == trial::closed && needs_value_) return attempt::never;
+    outcome_ = as_status(t);
+    return attempt::done;
+  }
+  void join(wait_node& node) override {
+    node.value = to_;
+    if (core_ != nullptr) core_->join_receivers(node);
+  }
+  bool leave(wait_node& node) noexcept override { return core_ == nullptr || core_->leave_receivers(node); }
+  bool finish(wait_node& node) noexcept override {
+    outcome_ = node.outcome;
+    return outcome_ == status::ok || !needs_value_;
+  }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return core_ == nullptr ? 0 : core_->recv_stamp(); }
+
+ private:
+  channel_core<T>* core_;
+  T* to_;
+  bool needs_value_;
+  status outcome_ = status::ok;
+};
+
+/// A send to `core`, which is null for a nil channel. The value is moved from exactly if the outcome is ok.
+template <class T>
+class send_event final : public selectable {
+ public:
+  send_event(channel_core<T>* core, T* from) noexcept : core_(core), from_(from) {}
+
+  /// How it ended: ok or closed.
+  [[nodiscard]] status outcome() const noexcept { return outcome_; }
+  /// Sends another value; before it is tried.
+  void send_from(T* from) noexcept { from_ = from; }
+
+  attempt try_now() override {
+    if (core_ == nullptr) return attempt::never;
+    const trial t = core_->try_send(*from_);
+    outcome_ = as_status(t);
+    return t == trial::would_block ? attempt::not_yet : attempt::done;
+  }
+  void join(wait_node& node) override {
+    node.value = from_;
+    if (core_ != nullptr) core_->join_senders(node);
+  }
+  bool leave(wait_node& node) noexcept override { return core_ == nullptr || core_->leave_senders(node); }
+  bool finish(wait_node& node) noexcept override {
+    outcome_ = node.outcome;
+    return true;
+  }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return core_ == nullptr ? 0 : core_->send_stamp(); }
+
+ private:
+  channel_core<T>* core_;
+  T* from_;
+  status outcome_ = status::ok;
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail

@@ -1,0 +1,237 @@
+// The forms of send: what a handle that can send adds to the handle.
+#pragma once
+
+#include <runnel/detail/channel_events.hpp>
+#include <runnel/detail/channel_handle.hpp>
+#include <runnel/detail/event_wait.hpp>
+
+#include <concepts>
+#include <ranges>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+// How long an operation of a channel waits. Out of line, so that the code at the call is that of the try alone.
+
+struct no_wait {
+  template <class Event, class T>
+  status wait(channel_core<T>* /*core*/, T* /*value*/) const noexcept {
+    return status::would_block;
+  }
+};
+struct wait_until_time {
+  time_point deadline;
+  template <class Event, class T>
+  RUNNEL_NOINLINE status wait(channel_core<T>* core, T* value) const {
+    Event event(core, value);
+    return wait_event_after_try(event, deadline);
+  }
+};
+struct wait_for_context {
+  const context& ctx;
+  template <class Event, class T>
+  RUNNEL_NOINLINE status wait(channel_core<T>* core, T* value) const {
+    Event event(core, value);
+    const status s = wait_event(ctx, event);
+    return s == status::ok ? event.outcome() : s;
+  }
+};
+inline constexpr wait_until_time no_limit{never};
+
+template <class T, class Base>
+class send_operations : public Base {
+  using value_t = payload<T>;
+  static constexpr bool has_values = !std::is_void_v<T>;
+
+ public:
+  /// Sends a value: to the receiver that has waited longest, else into the channel.
+  ///
+  /// Effects: moved from exactly if it was sent; an lvalue is copied before anything else happens. (The form for lvalues is a
+  /// template so that T may be incomplete here: clang 14 checks the constraint of one that is none when it sees the class.)
+  /// Blocks: while nobody takes it and there is no room; for ever on a nil channel.
+  /// Throws: channel_closed if the channel is closed, or closes meanwhile; what the copy throws; std::bad_alloc (unbounded).
+  /// Cost: without contention one atomic read-modify-write; waiting allocates nothing.
+  /// Synchronizes: the call happens before the return of the receive that gets the value; the k-th receive from a channel of
+  /// capacity C before the return of the send k + C. Semantics: Go spec, "Send statements". Differs: throws where Go panics.
+  void send(value_t&& value) const
+    requires has_values
+  {
+    must_be_sent(put(value, no_limit));
+  }
+  template <class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  void send(const value_t& value) const
+  {
+    value_t copy(value);
+    must_be_sent(put(copy, no_limit));
+  }
+  /// The same, until the context is done: canceled or timed_out, as ctx.err(). Returns: ok, closed, or how the context ended.
+  [[nodiscard]] send_result send(const context& ctx, value_t&& value) const
+    requires has_values
+  {
+    return sent(put(value, wait_for_context{ctx}));
+  }
+  template <class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  [[nodiscard]] send_result send(const context& ctx, const value_t& value) const
+  {
+    value_t copy(value);
+    return sent(put(copy, wait_for_context{ctx}));
+  }
+  /// The same, without waiting. Returns: ok, would_block or closed. Blocks: never.
+  [[nodiscard]] send_result try_send(value_t&& value) const
+    requires has_values
+  {
+    return sent(put(value, no_wait{}));
+  }
+  template <class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  [[nodiscard]] send_result try_send(const value_t& value) const
+  {
+    value_t copy(value);
+    return sent(put(copy, no_wait{}));
+  }
+  /// The same, up to a time of any clock. Returns: ok, closed or timed_out.
+  template <class Rep, class Period>
+  [[nodiscard]] send_result try_send_for(std::chrono::duration<Rep, Period> d, value_t&& value) const
+    requires has_values
+  {
+    return sent(put(value, wait_until_time{deadline_after(d)}));
+  }
+  template <class Rep, class Period, class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  [[nodiscard]] send_result try_send_for(std::chrono::duration<Rep, Period> d, const value_t& value) const
+  {
+    return try_send_for(d, value_t(value));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] send_result try_send_until(std::chrono::time_point<Clock, Duration> at, value_t&& value) const
+    requires has_values
+  {
+    return sent(put(value, wait_until_time{deadline_at(at)}));
+  }
+  template <class Clock, class Duration, class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  [[nodiscard]] send_result try_send_until(std::chrono::time_point<Clock, Duration> at, const value_t& value) const
+  {
+    return try_send_until(at, value_t(value));
+  }
+
+  // A channel<void> sends that something happened, and nothing else.
+
+  void send() const
+    requires(!has_values)
+  {
+    value_t signal;
+    must_be_sent(put(signal, no_limit));
+  }
+  [[nodiscard]] send_result send(const context& ctx) const
+    requires(!has_values)
+  {
+    value_t signal;
+    return sent(put(signal, wait_for_context{ctx}));
+  }
+  [[nodiscard]] send_result try_send() const
+    requires(!has_values)
+  {
+    value_t signal;
+    return sent(put(signal, no_wait{}));
+  }
+  template <class Rep, class Period>
+  [[nodiscard]] send_result try_send_for(std::chrono::duration<Rep, Period> d) const
+    requires(!has_values)
+  {
+    value_t signal;
+    return sent(put(signal, wait_until_time{deadline_after(d)}));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] send_result try_send_until(std::chrono::time_point<Clock, Duration> at) const
+    requires(!has_values)
+  {
+    value_t signal;
+    return sent(put(signal, wait_until_time{deadline_at(at)}));
+  }
+
+  /// Sends the elements of a range in their order, as send() does each; others may send between them.
+  ///
+  /// Effects: the elements of an owning rvalue (`std::move(vector)`) are moved, others copied; one that was not sent is as it was.
+  /// Returns: how many were sent; fewer than all only if the channel is closed, or the limit was reached.
+  /// Throws: what copying an element throws, and std::bad_alloc (unbounded): those before it have been sent.
+  template <std::ranges::input_range R>
+    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  std::size_t send_many(R&& range) const {
+    return put_many(std::forward<R>(range), no_limit);
+  }
+  /// The same, until the context is done.
+  template <std::ranges::input_range R>
+    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  [[nodiscard]] std::size_t send_many(const context& ctx, R&& range) const {
+    return put_many(std::forward<R>(range), wait_for_context{ctx});
+  }
+  /// The same, as many as can be sent without waiting.
+  template <std::ranges::input_range R>
+    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  [[nodiscard]] std::size_t try_send_many(R&& range) const {
+    return put_many(std::forward<R>(range), no_wait{});
+  }
+  /// The same, up to a time for all of them together.
+  template <class Rep, class Period, std::ranges::input_range R>
+    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  [[nodiscard]] std::size_t try_send_many_for(std::chrono::duration<Rep, Period> d, R&& range) const {
+    return put_many(std::forward<R>(range), wait_until_time{deadline_after(d)});
+  }
+  template <class Clock, class Duration, std::ranges::input_range R>
+    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  [[nodiscard]] std::size_t try_send_many_until(std::chrono::time_point<Clock, Duration> at, R&& range) const {
+    return put_many(std::forward<R>(range), wait_until_time{deadline_at(at)});
+  }
+
+  /// Closes the channel: receivers get what is still in it and then `closed`, waiting and later sends fail.
+  /// Blocks: never. Throws: channel_closed if close() was called before; std::logic_error on a nil channel.
+  /// Synchronizes: the call happens before whatever learns that the channel is closed.
+  /// Semantics: Go spec, "Close". Differs: a channel also closes when the last handle that can send, or receive, has gone.
+  void close() const {
+    auto* const core = channel_access::core(*this);
+    if (core == nullptr) throw std::logic_error("runnel: close of a nil channel");
+    if (!core->close()) throw channel_closed("runnel: close of a closed " + core->describe());
+  }
+
+ protected:
+  using Base::Base;
+  send_operations() noexcept = default;
+
+ private:
+  template <class Limit>
+  RUNNEL_ALWAYS_INLINE status put(value_t& value, const Limit& limit) const {
+    auto* const core = channel_access::core(*this);
+    if (core != nullptr) [[likely]] {
+      const trial t = core->try_send(value);
+      if (t != trial::would_block) [[likely]] return as_status(t);
+    }
+    return limit.template wait<send_event<value_t>>(core, &value);
+  }
+  void must_be_sent(status s) const {
+    if (s != status::ok) [[unlikely]] throw_closed();
+  }
+  RUNNEL_NOINLINE void throw_closed() const {
+    throw channel_closed("runnel: send on a closed " + channel_access::core(*this)->describe());
+  }
+  template <class R, class Limit>
+  std::size_t put_many(R&& range, const Limit& limit) const {
+    using reference = std::ranges::range_reference_t<R>;
+    constexpr bool owning = !std::is_lvalue_reference_v<R> && !std::ranges::borrowed_range<R>;
+    constexpr bool moves = std::is_same_v<reference, value_t&&> || (owning && std::is_same_v<reference, value_t&>);
+    std::size_t count = 0;
+    for (auto&& element : range) {
+      if constexpr (moves) {
+        if (put(element, limit) != status::ok) break;
+      } else {
+        value_t value(std::forward<reference>(element));
+        if (put(value, limit) != status::ok) break;
+      }
+      ++count;
+    }
+    return count;
+  }
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail
