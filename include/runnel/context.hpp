@@ -87,7 +87,7 @@ class done_attachment final : public scope_attachment {
   static constexpr char kind{};
 
   explicit done_attachment(channel_ends<void> ends)
-      : scope_attachment(&kind, &on_end), send_(std::move(ends.send)), recv_(std::move(ends.recv)) {}
+      : scope_attachment(&kind, &on_end, false), send_(std::move(ends.send)), recv_(std::move(ends.recv)) {}
   [[nodiscard]] const recv_channel<void>& channel() const noexcept { return recv_; }
 
  private:

@@ -53,8 +53,8 @@ class status_category final : public std::error_category {
 };
 
 inline const std::error_category& category() noexcept {
-  static const status_category instance;
-  return instance;
+  static const auto* const instance = new status_category;  // never destroyed: threads may ask while the program ends
+  return *instance;
 }
 
 }  // namespace detail
@@ -81,6 +81,15 @@ class context_error : public std::system_error {
 
 namespace detail {
 struct result_access;
+
+/// A context_error for those who hand it on; or what was thrown when there was no memory for one.
+inline std::exception_ptr make_context_error(status s, const char* what) noexcept {
+  try {
+    return std::make_exception_ptr(context_error(s, what));
+  } catch (...) {
+    return std::current_exception();
+  }
+}
 
 [[noreturn]] RUNNEL_NOINLINE inline void throw_status(status s) {
   switch (s) {

@@ -60,7 +60,7 @@ fi
 bad=0
 for n in 0 -1 x 2x "" 99999999999999999999; do "$treesum" -j "$n" tree > /dev/null 2>&1; [ $? -eq 2 ] || bad=1; done
 [ "$bad" = 0 ]; check "a bad -j: status 2"
-"$treesum" --help | grep -q '^usage: treesum'; check "--help"
+"$treesum" -h | grep -q '^usage: treesum'; check "-h"
 "$treesum" tree > /dev/full 2> err; [ $? -eq 1 ] && [ -s err ]; check "a full disk is an error"
 
 # Ctrl-C in the middle of a file that takes minutes: status 130 at once, and whole lines only.

@@ -5,7 +5,7 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
-/// Each launch is one run, on a cached thread. It lives while somebody refers to it or a run is under way.
+/// Each launch is one run, on a cached thread. It lives while somebody refers to it or a run is announced or under way.
 class background_function {
  public:
   background_function(const background_function&) = delete;
@@ -13,24 +13,30 @@ class background_function {
 
   void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // relaxed: whoever adds a reference has one
   void unref() noexcept {
-    // [background_function.refs] acq_rel: whoever destroys it sees all that was done through other references.
-    if (refs_.fetch_sub(1, acq_rel) == 1) delete this;
+    if (is_last_ref()) destroy();
   }
 
-  /// Runs the function once more, elsewhere; here, if there is no thread to be had. Under no lock.
-  void launch() noexcept {
+  /// Says that a run will come: wait() waits for it too. Then launch() or withdraw().
+  void announce() noexcept {
     add_ref();
-    {
-      const scoped_lock lock(mutex_);
-      ++runs_;
-    }
+    const scoped_lock lock(mutex_);
+    ++runs_;
+  }
+  /// There will be no run.
+  void withdraw() noexcept { end_run(nullptr); }
+  /// Starts the run that was announced, elsewhere. Throws: if there is no thread to be had: then it is still announced.
+  void launch() {
+    start_task([this]() noexcept { run(); });
+  }
+  /// The same; here, if there is no thread to be had. Under no lock.
+  void launch_or_run() noexcept {
     try {
-      start_task([this]() noexcept { run(); });
+      launch();
     } catch (...) {
       run();
     }
   }
-  /// Waits until no run is under way but those that the caller is in.
+  /// Waits until no run is announced or under way but those that the caller is in.
   void wait() noexcept {
     scoped_lock lock(mutex_);
     while (runs_ > own_runs()) {
@@ -62,19 +68,30 @@ class background_function {
       record.next = std::exchange(inside_, &record);
     }
     call();
-    {
-      scoped_lock lock(mutex_);
+    end_run(&record);
+  }
+  /// The record is null for a run that has not begun.
+  void end_run(const run_record* record) noexcept {
+    scoped_lock lock(mutex_);
+    if (record != nullptr) {
       run_record** place = &inside_;
-      while (*place != &record) place = &(*place)->next;
-      *place = record.next;
-      --runs_;
-      if (waiting_ != 0) {
-        ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
-        lock.unlock();
-        unpark(&ended_, std::numeric_limits<int>::max());
-      }
+      while (*place != record) place = &(*place)->next;
+      *place = record->next;
     }
-    unref();
+    --runs_;
+    // Under the lock: whoever waits for the run finds its reference gone, and destroys the function itself.
+    const bool last = is_last_ref();
+    if (waiting_ != 0) ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
+    const bool wakes = waiting_ != 0;
+    lock.unlock();
+    if (wakes) unpark(&ended_, std::numeric_limits<int>::max());
+    if (last) delete this;
+  }
+  // [background_function.refs] acq_rel: whoever destroys it sees all that was done through other references.
+  bool is_last_ref() noexcept { return refs_.fetch_sub(1, acq_rel) == 1; }
+  void destroy() noexcept {
+    { const scoped_lock lock(mutex_); }  // a run that has dropped its reference lets go of it first
+    delete this;
   }
   /// Under the lock.
   [[nodiscard]] std::uint32_t own_runs() const noexcept {
@@ -85,7 +102,7 @@ class background_function {
 
   atomic<std::uint32_t> refs_{1};
   mutex mutex_;
-  std::uint32_t runs_ = 0;  // launched and not ended
+  std::uint32_t runs_ = 0;  // announced and not ended
   std::uint32_t waiting_ = 0;
   run_record* inside_ = nullptr;
   atomic<std::uint32_t> ended_{0};

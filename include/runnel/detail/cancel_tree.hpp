@@ -9,8 +9,11 @@
 // 3. A scope that has children ends under tree_mutex, which is held until the whole subtree has ended (`settled_`). A second
 //    call that finds it ended but not settled waits for tree_mutex. A scope without children ends under its own lock alone.
 // 4. A child is on its parent's list until it or the parent ends or it is dropped; one that is being dropped is skipped (try_ref).
-// 5. Waiters are claimed under the lock, and resumed once all of the subtree has ended and nothing is locked.
+//    Whoever ends a scope takes it off the lists that it still is on: one that has ended and has no reference left is on none.
+// 5. Waiters are claimed under the lock, and resumed once all of the subtree has ended and nothing is locked; those that call
+//    the user's code (`callbacks_`) after all others: it may block until the others go on.
 // 6. Nothing here recurses: chains of any length end, and are destroyed, in a loop.
+// 7. The timer thread ends scopes and may drop the last reference to one; what is the user's in it is destroyed elsewhere.
 #pragma once
 
 #include <runnel/detail/timer_queue.hpp>
@@ -45,23 +48,8 @@ class context_node {
   }
   /// Drops a reference, and destroys what nobody refers to any more, up the tree. Under no lock.
   static void drop_ref(context_node* node) noexcept {
-    context_node* dead = nullptr;
-    const auto drop = [&dead](context_node* n) {
-      // [context_node.refs] acq_rel: whoever destroys it sees all that was done through other references.
-      if (n == nullptr || n->refs_.fetch_sub(1, acq_rel) != 1) return;
-      n->chain_ = dead;
-      dead = n;
-    };
-    drop(node);
-    while (dead != nullptr) {
-      context_node* const n = std::exchange(dead, dead->chain_);
-      n->detach();
-      context_node* const first = n->first_;
-      context_node* const second = n->second_;
-      delete n;
-      drop(first);
-      drop(second);
-    }
+    if (!node->is_last_ref()) return;
+    timer_queue::instance().on_thread() ? destroy_elsewhere(node) : destroy(node);
   }
 
   [[nodiscard]] cancel_scope* scope() const noexcept { return scope_; }
@@ -75,9 +63,31 @@ class context_node {
   /// Leaves the tree: the last reference is gone.
   virtual void detach() noexcept {}
 
-  context_node* chain_ = nullptr;  // the next one that ends (under tree_mutex) or is destroyed (by whoever dropped it)
+  context_node* chain_ = nullptr;  // the next one that ends, for whoever ends them, or that is destroyed, for whoever dropped it
 
  private:
+  // [context_node.refs] acq_rel: whoever destroys it sees all that was done through other references.
+  bool is_last_ref() noexcept { return refs_.fetch_sub(1, acq_rel) == 1; }
+  static void destroy(context_node* node) noexcept {
+    node->chain_ = nullptr;
+    context_node* dead = node;
+    const auto drop = [&dead](context_node* n) {
+      if (n == nullptr || !n->is_last_ref()) return;
+      n->chain_ = dead;
+      dead = n;
+    };
+    while (dead != nullptr) {
+      context_node* const n = std::exchange(dead, dead->chain_);
+      n->detach();
+      context_node* const first = n->first_;
+      context_node* const second = n->second_;
+      delete n;
+      drop(first);
+      drop(second);
+    }
+  }
+  static void destroy_elsewhere(context_node* node) noexcept;
+
   context_node* first_;
   context_node* second_;
   cancel_scope* scope_;  // where this node ends: itself, an ancestor, or null if it never does
@@ -110,12 +120,20 @@ class node_ref {
 /// Something that is made once for a scope, on demand, lives as long, and is told of its end: a waiter that never leaves.
 class scope_attachment : public waiter {
  public:
-  scope_attachment(const void* kind, resume_function on_end) noexcept : waiter(on_end, false), kind_(kind) { node_.owner = this; }
+  scope_attachment(const void* kind, resume_function on_end, bool calls_user) noexcept
+      : waiter(on_end, false), kind_(kind), calls_user_(calls_user) {
+    node_.owner = this;
+  }
   virtual ~scope_attachment() = default;
+
+ protected:
+  /// How the scope has ended; when it is told of it.
+  [[nodiscard]] status outcome() const noexcept { return node_.outcome; }
 
  private:
   friend class cancel_scope;
   const void* kind_;
+  bool calls_user_;
   wait_node node_;
   scope_attachment* next_ = nullptr;
 };
@@ -135,7 +153,9 @@ class cancel_scope : public context_node {
     cancel_scope* const a = scope_of(first_parent());
     cancel_scope* const b = scope_of(second_parent());
     if (a != nullptr && !link(*a, links_[0])) return;
-    if (b != nullptr && b != a) link(*b, links_[1]);
+    if (b == nullptr || b == a) return;
+    link(*b, links_[1]);
+    if (ended()) leave_parents();  // one of them ended it meanwhile, perhaps before it was on the other's list
   }
 
   /// One load, unless there is a deadline that nobody has looked at: that is looked at now, and armed.
@@ -187,14 +207,10 @@ class cancel_scope : public context_node {
   virtual void on_end() noexcept {}
   void detach() noexcept override {
     RUNNEL_ASSERT(waiters_.empty() && children_ == nullptr);
-    for (child_link& l : links_) {
-      if (l.parent == nullptr) continue;
-      const scoped_lock lock(l.parent->mutex_);
-      if (l.linked) l.parent->unlink(l);
-    }
+    if (!ended()) leave_parents();
   }
 
-  /// Under the lock.
+  /// Under the lock, or for a hint.
   [[nodiscard]] bool ended() const noexcept { return state_.load(relaxed) > unarmed; }  // relaxed: ends under the lock
 
   void set_deadline(time_point at, deadline_scope& owner) noexcept {
@@ -217,7 +233,6 @@ class cancel_scope : public context_node {
   /// A child's place on one parent's list, under the parent's lock.
   struct child_link {
     cancel_scope* child = nullptr;
-    cancel_scope* parent = nullptr;
     child_link* next = nullptr;
     child_link* previous = nullptr;
     bool linked = false;
@@ -235,7 +250,6 @@ class cancel_scope : public context_node {
     scoped_lock lock(parent.mutex_);
     if (!parent.ended()) {
       l.child = this;
-      l.parent = &parent;
       l.next = parent.children_;
       if (l.next != nullptr) l.next->previous = &l;
       parent.children_ = &l;
@@ -249,6 +263,15 @@ class cancel_scope : public context_node {
     if (!ended()) mark(how, origin);
     settled_.store(true, release);  // [cancel_scope.settled] release: it has no children
     return false;
+  }
+  /// Under no lock: the parents' are taken.
+  void leave_parents() noexcept {
+    cancel_scope* const parents[2] = {scope_of(first_parent()), scope_of(second_parent())};
+    for (int i = 0; i < 2; ++i) {
+      if (parents[i] == nullptr) continue;
+      const scoped_lock lock(parents[i]->mutex_);
+      if (links_[i].linked) parents[i]->unlink(links_[i]);
+    }
   }
   /// Under this scope's lock.
   void unlink(child_link& l) noexcept {
@@ -264,6 +287,20 @@ class cancel_scope : public context_node {
     origin_ = &origin;
     state_.store(static_cast<std::uint32_t>(how), release);  // [cancel_scope.state] release: the end happens before whoever sees it
   }
+  /// Those who were claimed under locks, to be resumed under none.
+  struct claimed_waiters {
+    wake_list waiters;
+    wake_list callbacks;
+    void resume_all() noexcept {
+      waiters.resume_all();
+      callbacks.resume_all();
+    }
+  };
+  /// Under the lock.
+  void claim_waiters(status how, claimed_waiters& claimed) noexcept {
+    claimed.waiters.add_all(waiters_, how);
+    claimed.callbacks.add_all(callbacks_, how);
+  }
   void end_tree(status how, std::exception_ptr& cause, bool keep_cause) noexcept;
   bool look() noexcept;
 
@@ -271,6 +308,7 @@ class cancel_scope : public context_node {
   atomic<bool> settled_{false};
   bool visited_ = false;  // by an end of an ancestor; under tree_mutex
   wait_queue waiters_;
+  wait_queue callbacks_;  // the attachments that call the user's code
   child_link* children_ = nullptr;
   child_link links_[2];
   time_point deadline_ = never;

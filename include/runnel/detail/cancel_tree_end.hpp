@@ -2,16 +2,24 @@
 #pragma once
 
 #include <runnel/detail/cancel_tree.hpp>
+#include <runnel/detail/thread_cache.hpp>
 
 #include <memory>
-#include <string>
 
 namespace runnel::inline RUNNEL_ABI::detail {
+
+RUNNEL_NOINLINE inline void context_node::destroy_elsewhere(context_node* node) noexcept {
+  try {
+    start_task([node]() noexcept { destroy(node); });
+  } catch (...) {
+    destroy(node);  // no thread to be had: better late timers than a leak
+  }
+}
 
 inline void cancel_scope::end(status how, std::exception_ptr cause, bool keep_cause) noexcept {
   add_ref();
   const node_ref keep(this);  // whoever is woken may drop the scope
-  wake_list wakes;
+  claimed_waiters claimed;
   scoped_lock lock(mutex_);
   if (!ended() && children_ != nullptr) {
     lock.unlock();
@@ -20,10 +28,11 @@ inline void cancel_scope::end(status how, std::exception_ptr cause, bool keep_ca
     if (!keep_cause) std::swap(cause_, cause);
     mark(how, *this);
     settled_.store(true, release);  // [cancel_scope.settled] release: it has no children
-    wakes.add_all(waiters_, status::canceled);
+    claim_waiters(how, claimed);
     lock.unlock();
+    leave_parents();
     on_end();
-    wakes.resume_all();
+    claimed.resume_all();
   } else {
     lock.unlock();
     if (settled_.load(acquire)) return;  // [cancel_scope.settled] acquire: the whole subtree has ended
@@ -32,10 +41,15 @@ inline void cancel_scope::end(status how, std::exception_ptr cause, bool keep_ca
 }
 
 RUNNEL_NOINLINE inline void cancel_scope::end_tree(status how, std::exception_ptr& cause, bool keep_cause) noexcept {
-  wake_list wakes;
+  claimed_waiters claimed;
   cancel_scope* finished = nullptr;
   {
     const scoped_lock tree(tree_mutex);
+    {
+      // Another call may have ended it meanwhile, and all below it: the chain that it is on is that call's.
+      const scoped_lock lock(mutex_);
+      if (ended()) return;
+    }
     add_ref();
     chain_ = nullptr;
     visited_ = true;
@@ -48,7 +62,7 @@ RUNNEL_NOINLINE inline void cancel_scope::end_tree(status how, std::exception_pt
       if (scope.ended()) continue;  // somebody was first: it has no children, or all of them have ended
       if (&scope == this && !keep_cause) std::swap(cause_, cause);
       scope.mark(how, *this);
-      wakes.add_all(scope.waiters_, status::canceled);
+      scope.claim_waiters(how, claimed);
       while (child_link* const l = scope.children_) {
         scope.unlink(*l);
         cancel_scope& child = *l->child;
@@ -61,8 +75,11 @@ RUNNEL_NOINLINE inline void cancel_scope::end_tree(status how, std::exception_pt
     for (cancel_scope* s = finished; s != nullptr; s = static_cast<cancel_scope*>(s->chain_))
       s->settled_.store(true, release);  // [cancel_scope.settled] release: all below it has ended
   }
-  for (cancel_scope* s = finished; s != nullptr; s = static_cast<cancel_scope*>(s->chain_)) s->on_end();
-  wakes.resume_all();
+  for (cancel_scope* s = finished; s != nullptr; s = static_cast<cancel_scope*>(s->chain_)) {
+    if (s == this || s->second_parent() != nullptr) s->leave_parents();  // the others had one parent, and are off its list
+    s->on_end();
+  }
+  claimed.resume_all();
   while (finished != nullptr) drop_ref(std::exchange(finished, static_cast<cancel_scope*>(finished->chain_)));
 }
 
@@ -98,14 +115,9 @@ inline std::exception_ptr cancel_scope::cause() noexcept {
     const scoped_lock lock(origin.mutex_);
     if (origin.cause_ != nullptr) return origin.cause_;
   }
-  std::exception_ptr made;
-  try {
-    made = std::make_exception_ptr(context_error(origin.outcome(), "runnel::context"));
-  } catch (...) {
-    made = std::current_exception();
-  }
+  std::exception_ptr made = make_context_error(origin.outcome(), "runnel::context");
   const scoped_lock lock(origin.mutex_);
-  if (origin.cause_ == nullptr) origin.cause_ = made;
+  if (origin.cause_ == nullptr) origin.cause_ = std::move(made);
   return origin.cause_;
 }
 
@@ -122,27 +134,27 @@ scope_attachment& cancel_scope::attach(const void* kind, Make make) {
   }
   std::unique_ptr<scope_attachment> fresh = make();
   arm_deadline();
-  scoped_lock lock(mutex_);
-  if (scope_attachment* const there = find()) {
-    lock.unlock();  // before `fresh` is destroyed
-    return *there;
+  static_cast<void>(reason());  // a deadline that has passed ends it now
+  for (bool told = false;; told = true) {
+    scoped_lock lock(mutex_);  // `fresh` outlives it: it is destroyed under no lock
+    if (scope_attachment* const there = find()) return *there;
+    if (told || !ended()) {
+      scope_attachment& a = *fresh.release();
+      a.next_ = std::exchange(attachments_, &a);
+      if (!told) (a.calls_user_ ? callbacks_ : waiters_).push(a.node_);
+      return a;
+    }
+    lock.unlock();
+    fresh->resume();  // it is told of the end before anybody else knows it
   }
-  scope_attachment& a = *fresh.release();
-  a.next_ = std::exchange(attachments_, &a);
-  if (!ended()) {
-    waiters_.push(a.node_);
-    return a;
-  }
-  lock.unlock();
-  a.resume();
-  return a;
 }
 
 inline std::pair<std::size_t, std::size_t> cancel_scope::linked() noexcept {
   const scoped_lock lock(mutex_);
   std::pair<std::size_t, std::size_t> count{0, 0};
   for (const child_link* l = children_; l != nullptr; l = l->next) ++count.first;
-  for (const wait_node* w = waiters_.front(); w != nullptr; w = w->next) ++count.second;
+  for (const wait_queue* queue : {&waiters_, &callbacks_})
+    for (const wait_node* w = queue->front(); w != nullptr; w = w->next) ++count.second;
   return count;
 }
 
@@ -153,6 +165,7 @@ inline deadline_scope::deadline_scope(context_node* parent, time_point at, std::
 }
 
 inline void deadline_scope::arm() {
+  if (ended()) return;  // needs no timer, and so no thread for it
   timer_queue& queue = timer_queue::instance();
   queue.start();
   const scoped_lock lock(mutex_);

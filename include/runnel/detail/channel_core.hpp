@@ -283,7 +283,7 @@ class channel_core {
     settle_locked(wakes);
     while (wait_node* node = receivers_.pop()) {  // the store was seen empty: invariant 13
       if (!claim(*node)) continue;
-      hand_over(&value, static_cast<T*>(node->value));
+      hand_over(std::addressof(value), static_cast<T*>(node->value));
       complete(*node, status::ok, wakes);
       set_waiting();
       return trial::done;
@@ -329,9 +329,10 @@ class channel_core {
         if (claim(node)) complete(node, status::closed, wakes);
       } else if (!meet(node, other, sends, wakes)) {
         own.push(node);
-        arrivals_.fetch_add(1, seq_cst);  // [channel_core.arrivals] seq_cst: the other side may be able to go on from here
       }
       set_waiting();
+      // [channel_core.arrivals] seq_cst, after the state: who still read "nobody waits" there reads another stamp later.
+      if (node.queued) arrivals_.fetch_add(1, seq_cst);
       check_invariants();
     } else {
       own.push(node);

@@ -21,7 +21,7 @@ class recv_event final : public selectable {
   /// With `needs_value` a drained channel does not complete it: it can never happen any more.
   recv_event(channel_core<T>* core, T* to, bool needs_value = false) noexcept : core_(core), to_(to), needs_value_(needs_value) {}
 
-  /// How it ended: ok or closed.
+  /// How it ended, once try_now() or finish() has said that it did: ok or closed.
   [[nodiscard]] status outcome() const noexcept { return outcome_; }
 
   attempt try_now() override {
@@ -56,7 +56,7 @@ class send_event final : public selectable {
  public:
   send_event(channel_core<T>* core, T* from) noexcept : core_(core), from_(from) {}
 
-  /// How it ended: ok or closed.
+  /// As recv_event's.
   [[nodiscard]] status outcome() const noexcept { return outcome_; }
   /// Sends another value; before it is tried.
   void send_from(T* from) noexcept { from_ = from; }
@@ -64,8 +64,9 @@ class send_event final : public selectable {
   attempt try_now() override {
     if (core_ == nullptr) return attempt::never;
     const trial t = core_->try_send(*from_);
+    if (t == trial::would_block) return attempt::not_yet;
     outcome_ = as_status(t);
-    return t == trial::would_block ? attempt::not_yet : attempt::done;
+    return attempt::done;
   }
   void join(wait_node& node) override {
     node.value = from_;

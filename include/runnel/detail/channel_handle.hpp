@@ -3,6 +3,7 @@
 
 #include <runnel/detail/channel_core.hpp>
 
+#include <concepts>
 #include <cstddef>
 
 namespace runnel::inline RUNNEL_ABI {
@@ -91,6 +92,11 @@ struct channel_access {
 template <class T, std::uint64_t A, std::uint64_t B>
 [[nodiscard]] bool operator==(const channel_handle<T, A>& a, const channel_handle<T, B>& b) noexcept {
   return channel_access::core(a) == channel_access::core(b);
+}
+/// Whether a handle is nil.
+template <class T, std::uint64_t A, std::same_as<std::nullptr_t> Null>
+[[nodiscard]] bool operator==(const channel_handle<T, A>& a, Null /*null*/) noexcept {
+  return channel_access::core(a) == nullptr;
 }
 
 }  // namespace detail

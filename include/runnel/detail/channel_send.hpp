@@ -37,6 +37,18 @@ struct wait_for_context {
 };
 inline constexpr wait_until_time no_limit{never};
 
+/// Whether the elements of a range may be moved away: it is an rvalue that owns them (a view, also one that is no borrowed
+/// range, such as a filter, may stand on somebody's lvalue), or it gives them as rvalues itself.
+template <class R, class T>
+concept gives_away =
+    std::same_as<std::ranges::range_reference_t<R>, T&&> ||
+    (std::same_as<std::ranges::range_reference_t<R>, T&> && !std::is_lvalue_reference_v<R> &&
+     !std::ranges::view<std::remove_cvref_t<R>> && !std::ranges::borrowed_range<R>);
+
+template <class R, class T>
+concept range_of_values =
+    std::ranges::input_range<R> && (gives_away<R, T> || std::constructible_from<T, std::ranges::range_reference_t<R>>);
+
 template <class T, class Base>
 class send_operations : public Base {
   using value_t = payload<T>;
@@ -156,31 +168,31 @@ class send_operations : public Base {
   /// Effects: the elements of an owning rvalue (`std::move(vector)`) are moved, others copied; one that was not sent is as it was.
   /// Returns: how many were sent; fewer than all only if the channel is closed, or the limit was reached.
   /// Throws: what copying an element throws, and std::bad_alloc (unbounded): those before it have been sent.
-  template <std::ranges::input_range R>
-    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  template <class R>
+    requires has_values && range_of_values<R, value_t>
   std::size_t send_many(R&& range) const {
     return put_many(std::forward<R>(range), no_limit);
   }
   /// The same, until the context is done.
-  template <std::ranges::input_range R>
-    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  template <class R>
+    requires has_values && range_of_values<R, value_t>
   [[nodiscard]] std::size_t send_many(const context& ctx, R&& range) const {
     return put_many(std::forward<R>(range), wait_for_context{ctx});
   }
   /// The same, as many as can be sent without waiting.
-  template <std::ranges::input_range R>
-    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  template <class R>
+    requires has_values && range_of_values<R, value_t>
   [[nodiscard]] std::size_t try_send_many(R&& range) const {
     return put_many(std::forward<R>(range), no_wait{});
   }
   /// The same, up to a time for all of them together.
-  template <class Rep, class Period, std::ranges::input_range R>
-    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  template <class Rep, class Period, class R>
+    requires has_values && range_of_values<R, value_t>
   [[nodiscard]] std::size_t try_send_many_for(std::chrono::duration<Rep, Period> d, R&& range) const {
     return put_many(std::forward<R>(range), wait_until_time{deadline_after(d)});
   }
-  template <class Clock, class Duration, std::ranges::input_range R>
-    requires has_values && std::constructible_from<value_t, std::ranges::range_reference_t<R>>
+  template <class Clock, class Duration, class R>
+    requires has_values && range_of_values<R, value_t>
   [[nodiscard]] std::size_t try_send_many_until(std::chrono::time_point<Clock, Duration> at, R&& range) const {
     return put_many(std::forward<R>(range), wait_until_time{deadline_at(at)});
   }
@@ -207,7 +219,7 @@ class send_operations : public Base {
       const trial t = core->try_send(value);
       if (t != trial::would_block) [[likely]] return as_status(t);
     }
-    return limit.template wait<send_event<value_t>>(core, &value);
+    return limit.template wait<send_event<value_t>>(core, std::addressof(value));
   }
   void must_be_sent(status s) const {
     if (s != status::ok) [[unlikely]] throw_closed();
@@ -218,11 +230,9 @@ class send_operations : public Base {
   template <class R, class Limit>
   std::size_t put_many(R&& range, const Limit& limit) const {
     using reference = std::ranges::range_reference_t<R>;
-    constexpr bool owning = !std::is_lvalue_reference_v<R> && !std::ranges::borrowed_range<R>;
-    constexpr bool moves = std::is_same_v<reference, value_t&&> || (owning && std::is_same_v<reference, value_t&>);
     std::size_t count = 0;
     for (auto&& element : range) {
-      if constexpr (moves) {
+      if constexpr (gives_away<R, value_t>) {
         if (put(element, limit) != status::ok) break;
       } else {
         value_t value(std::forward<reference>(element));

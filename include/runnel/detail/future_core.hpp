@@ -140,7 +140,7 @@ class promise {
   promise(promise&&) noexcept = default;
   promise& operator=(promise&&) = delete;
   ~promise() {
-    if (state_ != nullptr) fail(std::make_exception_ptr(context_error(status::canceled, "runnel: the work will never run")));
+    if (state_ != nullptr) fail(make_context_error(status::canceled, "runnel: the work will never run"));
   }
 
   /// Runs the call and destroys it, then makes the future ready with what it returned or threw.

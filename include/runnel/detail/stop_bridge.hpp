@@ -14,21 +14,21 @@ class stop_attachment final : public scope_attachment {
  public:
   static constexpr char kind{};
 
-  stop_attachment() : scope_attachment(&kind, &on_end) {}
+  stop_attachment() : scope_attachment(&kind, &on_end, true) {}
   [[nodiscard]] std::stop_token token() const noexcept { return source_.get_token(); }
 
  private:
   static void on_end(waiter& w) noexcept {
-    std::stop_source& source = static_cast<stop_attachment&>(w).source_;
-    if (timer_queue::instance().on_thread()) {
-      // Stop callbacks are the user's, and may block: not where they would hold up every timer.
+    auto& self = static_cast<stop_attachment&>(w);
+    if (self.outcome() == status::timed_out) {
+      // Stop callbacks are the user's, and may block: not in the timer thread, nor in one that only looked at the deadline.
       try {
-        return start_task([source]() mutable noexcept { source.request_stop(); });
+        return start_task([source = self.source_]() mutable noexcept { source.request_stop(); });
       } catch (...) {
         // no thread to be had: better late timers than no stop
       }
     }
-    source.request_stop();
+    self.source_.request_stop();
   }
 
   std::stop_source source_;
