@@ -50,13 +50,13 @@ struct scope_access {
   static scoped_context make(node_ref node) noexcept { return scoped_context(std::move(node)); }
 };
 
-/// A context whose deadline is at this time, unless that of the parent is as early. No time: `never`.
-inline scoped_context make_deadline_scope(const context& parent, time_point at, std::exception_ptr cause) {
+/// A context whose deadline is at this time, unless that of the parent is as early. No time: `never`. `passed`: it has passed.
+inline scoped_context make_deadline_scope(const context& parent, time_point at, bool passed, std::exception_ptr cause) {
   context_node* const above = context_access::node(parent);
   if (at >= done_event(parent).deadline()) return scope_access::make(linked_scope(new cancel_scope(above)));
   auto* const scope = new deadline_scope(above, at, std::move(cause));
   node_ref ref = linked_scope(scope);
-  if (at <= now()) scope->expire();
+  if (passed) scope->expire();
   return scope_access::make(std::move(ref));
 }
 
@@ -130,7 +130,8 @@ scoped_context with_cancel(const scoped_context&& parent, Args&&...) = delete;
 template <class Clock, class Duration>
 [[nodiscard]] scoped_context with_deadline(const context& parent, std::chrono::time_point<Clock, Duration> at,
                                            std::exception_ptr cause = nullptr) {
-  return detail::make_deadline_scope(parent, detail::deadline_at(at), std::move(cause));
+  const time_point when = detail::deadline_at(at);
+  return detail::make_deadline_scope(parent, when, when <= detail::now(), std::move(cause));
 }
 template <class... Args>
 scoped_context with_deadline(const scoped_context&& parent, Args&&...) = delete;
@@ -140,8 +141,7 @@ template <class Rep, class Period>
 [[nodiscard]] scoped_context with_timeout(const context& parent, std::chrono::duration<Rep, Period> d,
                                           std::exception_ptr cause = nullptr) {
   const duration length = detail::saturate(d);
-  const time_point at = length == duration::max() ? detail::never : detail::saturating_add(detail::now(), length);
-  return detail::make_deadline_scope(parent, at, std::move(cause));
+  return detail::make_deadline_scope(parent, detail::saturating_add(detail::now(), length), length <= duration::zero(), std::move(cause));
 }
 template <class... Args>
 scoped_context with_timeout(const scoped_context&& parent, Args&&...) = delete;
@@ -267,7 +267,8 @@ inline void sleep_until_deadline(time_point deadline) noexcept {
 
 /// Ok when the deadline has passed, or how the context ended if that was before.
 inline status sleep_until_deadline(const context& ctx, time_point deadline) {
-  if (deadline == time_point::min()) return status::ok;
+  // A sleep that is over wins over a context that is done.
+  if (deadline == time_point::min() || (deadline != never && now() >= deadline)) return status::ok;
   done_event stop(ctx);
   if (const status s = stop.reason(); s != status::ok) return s;
   const time_point limit = std::min(deadline, stop.deadline());

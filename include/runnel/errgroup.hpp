@@ -17,7 +17,7 @@ struct errgroup_options {
 namespace detail {
 
 template <class F>
-concept group_function = std::invocable<F, const context&> || std::invocable<F>;
+concept group_function = task_function<F, const context&> || (!std::invocable<F, const context&> && task_function<F>);
 
 template <class F>
 class errgroup_task {
@@ -63,7 +63,8 @@ class errgroup {
  public:
   explicit errgroup(const context& parent = {}, errgroup_options options = {})
       : core_(parent, options.limit, options.collect_all) {}
-  template <std::same_as<scoped_context> Parent>
+  template <class Parent>
+    requires std::same_as<std::remove_const_t<Parent>, scoped_context>
   explicit errgroup(Parent&& parent, errgroup_options options = {}) = delete;  // it would be canceled at the semicolon
   errgroup(const errgroup&) = delete;
   errgroup& operator=(const errgroup&) = delete;

@@ -44,7 +44,8 @@ class async_task {
 /// and its answer is lost. Use this for one answer of one task, an errgroup for tasks that fail together, a channel for a
 /// stream of answers. Waits on an empty future throw std::logic_error. The future of work that will never run is ready, with
 /// a context_error.
-/// Thread safety: one thread at a time may get(); any number may wait meanwhile.
+/// Thread safety: ready() and wait() in all their forms, from any number of threads. get() empties the future: like a move, it is
+/// for one thread, when no other uses the future any more.
 /// Differs from std::future: its destructor never blocks; get() may be limited, and if it answers no value then it has not used
 /// the future up.
 template <class R>
@@ -143,7 +144,7 @@ class future {
 /// nothing is moved from. Cost: one allocation. Synchronizes: all that was done before the call happens before f runs.
 /// Semantics: Go spec, "Go statements". Differs: a panic becomes an exception.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::task_function<std::decay_t<F>, std::decay_t<Args>...>
 void go(F&& f, Args&&... args) {
   detail::emplace_task<detail::go_task<detail::bound_call_of<F, Args...>>>(std::forward<F>(f), std::forward<Args>(args)...);
 }

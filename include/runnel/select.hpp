@@ -116,7 +116,8 @@ std::size_t select_among(std::index_sequence<Index...> /*indices*/, bool is_bias
 /// the case chosen sends on a closed channel; std::logic_error for an empty future.
 /// Cost: one try of each case; where it waits, one lock of each channel to queue and to leave; no allocation.
 /// Synchronizes: as the operation that happened. Example: examples/select.cpp
-/// Semantics: Go spec, "Select statements". Differs: answers instead of waiting for ever where nothing can happen.
+/// Semantics: Go spec, "Select statements". Differs: answers instead of waiting for ever where nothing can happen; a select that
+/// waits becomes visible to its channels one after the other.
 template <detail::select_case... Cases>
 std::size_t select(Cases&&... cases) {
   return detail::select_among(std::index_sequence_for<Cases...>{}, false, true, std::forward<Cases>(cases)...);
@@ -167,8 +168,8 @@ class owned_case final : public selector_case {
 
 /// A select whose cases are known at run time. It owns its cases: handles, contexts and futures are kept, handlers are copied.
 ///
-/// A value to send that is an lvalue is read, and copied, at the start of each wait; an rvalue is moved in, sent once, and then its
-/// case is gone. on_timeout counts from each wait. A slot and an event of your own stay yours and must live as long as the case.
+/// A value to send that is an lvalue is read, and copied, at the start of each wait (the copy is kept until the next); an rvalue is
+/// moved in, sent once, and then its case is gone. on_timeout counts from each wait. A slot and an event of your own stay yours and must live as long as the case.
 /// Use this for a set of channels that changes; select where the cases can be written down.
 /// Thread safety: one thread at a time; a second wait, or a change of the cases while one waits, is a std::logic_error. Handlers may
 /// add, remove and wait. Example: examples/selector.cpp; Semantics: Go's reflect.Select. Differs: it keeps the cases.

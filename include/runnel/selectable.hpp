@@ -12,15 +12,17 @@ enum class attempt {
   never     ///< it can never happen (any more)
 };
 
+using detail::claim;
 using detail::wait_node;
 
 /// One thing that a call waits for: a receive, a send, a context's end, a future's. A waiting call has one or several of
 /// these and lets exactly one of them happen.
 ///
 /// The engine goes in three passes: it tries the cases; if none is done it joins each to its queue and waits; then every
-/// case that joined leaves. A counterparty that finds a joined node claims it (detail/waiter.hpp), writes the outcome and
-/// resumes its owner. All calls are made by the waiting thread, one at a time. Use this when you have an event of your own
-/// that select should be able to wait for: on_event makes a case of it. Example: examples/selectable.cpp
+/// case that joined leaves. A counterparty that finds a joined node takes it off the queue and, if claim(node) is true, writes
+/// node.outcome, all under the queue's lock, and then, under no lock, calls node.owner->resume(): its last access to the node.
+/// All calls of the members are made by the waiting thread, one at a time. Use this when you have an event of your own that
+/// select should be able to wait for: on_event makes a case of it. Example: examples/selectable.cpp
 class selectable {
  public:
   /// The stamp of an event that has none.

@@ -53,8 +53,13 @@ class status_category final : public std::error_category {
 };
 
 inline const std::error_category& category() noexcept {
-  static const auto* const instance = new status_category;  // never destroyed: threads may ask while the program ends
-  return *instance;
+  union immortal_category {
+    status_category instance;
+    immortal_category() noexcept : instance() {}
+    ~immortal_category() {}  // destroys nothing: threads may ask while the program ends
+  };
+  static const immortal_category category;
+  return category.instance;
 }
 
 }  // namespace detail

@@ -4,7 +4,9 @@
 #include <runnel/channel.hpp>
 #include <runnel/detail/tick_source.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -26,7 +28,7 @@ template <class Rep, class Period>
 ///
 /// States: waiting -> (due) -> idle -> (reset) waiting; stop() makes it idle. The value is the time at which it was due, and
 /// stays on offer until it is received. Neither copied nor moved. Destroying it stops it, closes its channel, and waits for an f
-/// that runs, unless it is f that destroys it.
+/// that runs, unless it is f that destroys it; an f that resets it meanwhile resets nothing.
 /// Thread safety: all members, from any number of threads. Example: examples/timer.cpp
 /// Semantics: Go's time.Timer since 1.23, NewTimer and AfterFunc.
 class timer {
@@ -46,6 +48,14 @@ class timer {
   }
   timer(const timer&) = delete;
   timer& operator=(const timer&) = delete;
+  ~timer() {
+    if (function_ == nullptr) return;
+    {
+      const detail::scoped_lock lock(mutex_);
+      function_->retire();
+    }
+    function_->wait();
+  }
 
   /// The channel of the value; nil for a timer with a function.
   [[nodiscard]] recv_channel<time_point> channel() const noexcept { return ticks_ ? ticks_->channel() : recv_channel<time_point>(); }
@@ -69,13 +79,13 @@ class timer {
   bool stop_locked() noexcept { return ticks_ ? ticks_->stop() : function_->stop(); }
   void start(duration d) {
     if (!ticks_) return function_->start(d);
-    const time_point at = d == duration::max() ? detail::never : detail::saturating_add(detail::now(), std::max(d, duration::zero()));
+    const time_point at = detail::saturating_add(detail::now(), std::max(d, duration::zero()));
     ticks_->start(at, duration::zero(), missed::skip);
   }
 
   detail::mutex mutex_;  // one stop or reset at a time
   std::optional<detail::tick_source> ticks_;
-  std::unique_ptr<detail::timed_function, detail::timed_function_end> function_;  // in its place
+  std::unique_ptr<detail::timed_function, detail::background_release> function_;  // in its place
 };
 
 /// A channel that carries a value each period: the times at which they were due.
@@ -119,8 +129,7 @@ class ticker {
                                 " ns; it must be above zero");
   }
   void start(duration period) {
-    const time_point first = period == duration::max() ? detail::never : detail::saturating_add(detail::now(), period);
-    ticks_.start(first, period, late_);
+    ticks_.start(detail::saturating_add(detail::now(), period), period, late_);
   }
 
   detail::mutex mutex_;  // one stop or reset at a time

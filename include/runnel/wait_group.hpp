@@ -53,7 +53,7 @@ class wait_group {
   /// Adds one, runs f() as a task, and takes one off when it has ended and f is destroyed.
   /// A failure of f ends the process: std::terminate. Throws: as runnel::go; the counter is as it was then.
   template <class F>
-    requires std::invocable<std::decay_t<F>>
+    requires detail::task_function<std::decay_t<F>>
   void go(F&& f);
 
   /// Waits until the counter is zero.
@@ -145,7 +145,7 @@ class wait_group_task {
 }  // namespace detail
 
 template <class F>
-  requires std::invocable<std::decay_t<F>>
+  requires detail::task_function<std::decay_t<F>>
 void wait_group::go(F&& f) {
   add();
   try {

@@ -146,7 +146,7 @@ def gateway(root):
 
 @rule
 def fences(root):
-    """No fences, which ThreadSanitizer cannot follow, and no volatile."""
+    """B52 No fences, which ThreadSanitizer cannot follow, and no volatile."""
     for name, text in headers(root).items():
         code = code_of(text)
         for match in re.finditer(r"\b\w*(?:thread|signal)_fence\b|\b__sync_synchronize\b|\bvolatile\b", code):

@@ -62,8 +62,8 @@ struct big {
 };
 struct move_throws {
   move_throws() = default;
-  move_throws(move_throws&&) {}  // NOLINT: not noexcept, on purpose
-  move_throws& operator=(move_throws&&) { return *this; }
+  move_throws(move_throws&&) noexcept(false) {}
+  move_throws& operator=(move_throws&&) noexcept(false) { return *this; }
 };
 struct overloads_address {
   int value = 0;
@@ -167,7 +167,7 @@ TEMPLATE_TEST_CASE("C20 C71 payloads of every shape go through every kind of cha
 }
 
 TEST_CASE("C20 H19 an empty value that cannot be default-made, and one that hides its address") {
-  for (const std::size_t capacity : {0, 1}) {
+  for (const std::size_t capacity : {0U, 1U}) {
     CAPTURE(capacity);
     const rn::channel<empty_not_default> ch(capacity);
     const rn::channel<overloads_address> hiding(capacity);

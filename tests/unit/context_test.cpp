@@ -106,6 +106,9 @@ TEST_CASE("X02 X12 cancel ends the context and all below it before it returns") 
   const rn::scoped_context timed = rn::with_timeout(valued, 1h);
   std::vector<rn::scoped_context> many;
   for (int i = 0; i < 100; ++i) many.push_back(rn::with_cancel(timed));
+  const rn::scoped_context foreign = rn::from_stop_token(child.stop_token());  // by way of something that is not ours
+  many.push_back(rn::with_cancel(foreign));
+  many.push_back(rn::merge(rn::without_cancel(root), foreign));
   CHECK_FALSE(root.done());
   CHECK_FALSE(many.back().done());
 
@@ -146,11 +149,15 @@ TEST_CASE("X02 every one of several concurrent cancels returns when the whole su
 TEST_CASE("X03 X15 a canceled parent has no children left; a child made then is born done, with the same cause") {
   rn::scoped_context root = rn::with_cancel(rn::context());
   const rn::scoped_context canceled = rn::with_cancel(root);
-  const rn::scoped_context timed = rn::with_timeout(root, 1h);
+  const rn::scoped_context timed = rn::with_timeout(rn::with_value(root, number_key, 1), 1h);
+  const rn::scoped_context below = rn::with_cancel(rn::with_value(timed, number_key, 2));
   CHECK(linked(root).first == 2);
+  CHECK(linked(timed).first == 1);
   const auto cause = failure("stop");
   root.cancel(cause);
+  CHECK(below.cause() == cause);
   CHECK(linked(root).first == 0);
+  CHECK(linked(timed).first == 0);
 
   const rn::scoped_context late = rn::with_cancel(root);
   const rn::scoped_context late_timed = rn::with_timeout(rn::with_value(late, number_key, 1), 1h);
@@ -185,7 +192,7 @@ TEST_CASE("X05 X06 a deadline ends the context, not early, and what is below it"
   const auto begin = rn::clock::now();
   const rn::scoped_context timed = rn::with_timeout(rn::context(), 20ms);
   const rn::scoped_context later = rn::with_timeout(timed, 1h, failure("not this one"));
-  const rn::scoped_context below = rn::with_cancel(later);
+  const rn::scoped_context below = rn::with_cancel(rn::with_value(later, number_key, 1));
   REQUIRE(timed.deadline());
   CHECK(*timed.deadline() >= begin + 20ms);
   CHECK(below.deadline() == timed.deadline());
@@ -262,6 +269,78 @@ TEST_CASE("X08 X16 values: keys are addresses with types, the nearest wins") {
   CHECK(rn::context(b) == b);
 }
 
+TEST_CASE("X08 keys are told apart by type and by name, and a null hides what is above") {
+  static constexpr rn::context_key<int> same_type;
+  static constexpr rn::context_key<const char*> pointer;
+  const rn::context above = rn::with_value(rn::with_value(rn::context(), number_key, 1), pointer, "above");
+  const rn::context null = rn::with_value(above, pointer, nullptr);
+  CHECK(above.value(same_type) == nullptr);
+  CHECK(*null.value(number_key) == 1);
+  CHECK(*above.value(pointer) == std::string("above"));
+  REQUIRE(null.value(pointer) != nullptr);
+  CHECK(*null.value(pointer) == nullptr);
+}
+
+TEST_CASE("X08 a value is found through whatever stands between") {
+  const rn::context valued = rn::with_value(rn::context(), name_key, "far");
+  const rn::scoped_context canceled = rn::with_cancel(valued);
+  const rn::scoped_context timed = rn::with_timeout(canceled, 1h);
+  const rn::context apart = rn::without_cancel(timed);
+  const rn::scoped_context signaled = rn::with_signals(apart, {});
+  const rn::scoped_context first = rn::merge(rn::context(), signaled);
+  const rn::scoped_context second = rn::merge(first, rn::with_value(rn::context(), number_key, 2));
+  for (const rn::context& ctx : std::vector<rn::context>{canceled, timed, apart, signaled, first, second}) {
+    REQUIRE(ctx.value(name_key) != nullptr);
+    CHECK(*ctx.value(name_key) == "far");
+    CHECK(ctx.value(other_name_key) == nullptr);
+  }
+  CHECK(*second.value(number_key) == 2);
+}
+
+TEST_CASE("X12 layers of every kind in every order: values stay, and an end goes down and not up") {
+  static constexpr rn::context_key<int> keys[8];
+  std::uint32_t state = 1;
+  const auto below = [&state](std::uint32_t n) { return (state = state * 1664525U + 1013904223U) / 65536U % n; };
+  for (int round = 0; round < 50; ++round) {
+    std::vector<rn::context> layers{rn::context()};
+    std::vector<rn::scoped_context> scopes;
+    std::vector<std::size_t> layer_of_scope;
+    int expected[8] = {};
+    for (int depth = 1; depth <= 30; ++depth) {
+      const rn::context top = layers.back();
+      switch (below(4)) {
+        case 0: {
+          const std::uint32_t key = below(8);
+          expected[key] = depth;
+          layers.push_back(rn::with_value(top, keys[key], depth));
+          continue;
+        }
+        case 1: scopes.push_back(rn::with_cancel(top)); break;
+        case 2: scopes.push_back(rn::with_timeout(top, 1h)); break;
+        default: scopes.push_back(rn::merge(rn::context(), top)); break;
+      }
+      layer_of_scope.push_back(layers.size());
+      layers.push_back(scopes.back());
+    }
+    const auto values_are_there = [&] {
+      for (int k = 0; k < 8; ++k) {
+        const int* const found = layers.back().value(keys[k]);
+        if ((found == nullptr ? 0 : *found) != expected[k]) return false;
+      }
+      return true;
+    };
+    CHECK(values_are_there());
+    if (scopes.empty()) continue;
+    const std::uint32_t chosen = below(static_cast<std::uint32_t>(scopes.size()));
+    scopes[chosen].cancel(failure("chosen"));
+    bool right = true;
+    for (std::size_t i = 0; i < layers.size(); ++i) right = right && layers[i].done() == (i >= layer_of_scope[chosen]);
+    CHECK(right);
+    CHECK(what_of(layers.back().cause()) == "chosen");
+    CHECK(values_are_there());
+  }
+}
+
 TEST_CASE("X18 the errors of a context are classified as those of the standard library") {
   const rn::scoped_context late = rn::with_timeout(rn::context(), 0s);
   CHECK(late.err() == std::errc::timed_out);
@@ -333,6 +412,55 @@ TEST_CASE("X20 the cause is that of the first end") {
     rn::scoped_context second = rn::with_cancel(first);
     second.cancel(child_cause);
     CHECK(what_of(second.cause()) == "late");
+  }
+  SECTION("a cancel above a timeout, both orders") {
+    rn::scoped_context outer = rn::with_cancel(rn::context());
+    const rn::scoped_context inner = rn::with_timeout(outer, 0s, failure("late"));
+    outer.cancel(parent_cause);
+    CHECK(what_of(inner.cause()) == "late");
+    CHECK(outer.cause() == parent_cause);
+    const rn::scoped_context later = rn::with_timeout(outer, 0s, failure("late"));
+    CHECK(later.cause() == parent_cause);
+    CHECK(later.err() == rn::status::canceled);
+  }
+  SECTION("a timeout in a timeout: the cause of the one that came first") {
+    const rn::scoped_context outer = rn::with_timeout(rn::context(), 1h, failure("outer"));
+    const rn::scoped_context inner = rn::with_timeout(outer, 1ms, failure("inner"));
+    CHECK_FALSE(rn::sleep_for(inner, 1h));
+    CHECK(what_of(inner.cause()) == "inner");
+    CHECK(outer.cause() == nullptr);
+    const rn::scoped_context early = rn::with_timeout(rn::context(), 1ms, failure("outer"));
+    const rn::scoped_context within = rn::with_timeout(early, 1h, failure("inner"));
+    CHECK_FALSE(rn::sleep_for(within, 1h));
+    CHECK(what_of(within.cause()) == "outer");
+    const rn::scoped_context bare = rn::with_timeout(early, 0s);
+    CHECK(what_of(bare.cause()) == "outer");  // its parent's end came first
+  }
+  SECTION("a timeout that is canceled: its own cause is not used") {
+    rn::scoped_context timed = rn::with_timeout(rn::context(), 1h, failure("late"));
+    timed.cancel(child_cause);
+    CHECK(timed.cause() == child_cause);
+    CHECK(timed.err() == rn::status::canceled);
+    rn::scoped_context bare = rn::with_timeout(rn::context(), 1h);
+    bare.cancel();
+    CHECK(what_of(bare.cause()) == "canceled");
+  }
+  SECTION("a null cause: the child's, then the parent's") {
+    rn::scoped_context parent = rn::with_cancel(rn::context());
+    rn::scoped_context child = rn::with_cancel(parent);
+    child.cancel(nullptr);
+    parent.cancel(parent_cause);
+    CHECK(what_of(child.cause()) == "canceled");
+    CHECK(parent.cause() == parent_cause);
+  }
+  SECTION("without_cancel of what is done, and a timeout below it") {
+    rn::scoped_context parent = rn::with_cancel(rn::context());
+    parent.cancel(parent_cause);
+    const rn::context apart = rn::without_cancel(parent);
+    CHECK(apart.cause() == nullptr);
+    CHECK_FALSE(apart.done());
+    CHECK(what_of(rn::with_timeout(apart, 0s).cause()) == "timed_out");
+    CHECK(what_of(rn::with_timeout(apart, 0s, failure("late")).cause()) == "late");
   }
   SECTION("without_cancel") {
     rn::scoped_context parent = rn::with_cancel(rn::context());
@@ -625,6 +753,40 @@ TEST_CASE("X34 a parked receive ends with its context; what raced with the end i
     received += ends.recv.try_recv() ? 1 : 0;
   }
   CHECK(received == rounds);
+}
+
+TEST_CASE("X34 a parked send ends with its context and keeps its value; what raced with the end is sent once or not at all") {
+  const rn::channel<std::unique_ptr<int>> ch;
+  {
+    rn::scoped_context ctx = rn::with_cancel(rn::context());
+    std::thread cancel([&] {
+      rn::detail::backoff wait;
+      while (linked(ctx).second == 0) wait.pause();
+      ctx.cancel();
+    });
+    auto value = std::make_unique<int>(7);
+    CHECK(ch.send(ctx, std::move(value)).status() == rn::status::canceled);
+    CHECK(value != nullptr);  // NOLINT(bugprone-use-after-move): what the test is about
+    cancel.join();
+    CHECK(ch.send(ctx, std::move(value)).status() == rn::status::canceled);
+    CHECK(value != nullptr);  // NOLINT(bugprone-use-after-move): as above
+    CHECK(ch.try_recv().status() == rn::status::would_block);
+  }
+  for (int round = 0; round < 300; ++round) {
+    rn::scoped_context ctx = rn::with_cancel(rn::context());
+    bool received = false;
+    std::thread receive([&] {
+      const auto got = ch.recv(ctx);
+      received = got && **got == round;
+    });
+    std::thread cancel([&] { ctx.cancel(); });
+    auto value = std::make_unique<int>(round);
+    const bool sent = static_cast<bool>(ch.send(ctx, std::move(value)));
+    receive.join();
+    cancel.join();
+    REQUIRE(sent == received);
+    REQUIRE((value == nullptr) == sent);  // NOLINT(bugprone-use-after-move): as above
+  }
 }
 
 TEST_CASE("a chain of 100 000 contexts ends, and is destroyed, without recursion") {

@@ -51,6 +51,11 @@ bool dies_by_abort(const char* hidden_test) {
   return WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT;
 }
 
+template <class F, class... Args>
+concept starts = requires(F f, Args... args) { rn::go(f, args...); };
+static_assert(starts<void (*)()> && starts<void (*)(int), int> && starts<std::error_code (*)()>);
+static_assert(!starts<int (*)()> && !starts<rn::future<void> (*)()> && !starts<void (*)(int)>);  // nothing is dropped silently
+
 struct copy_throws {
   copy_throws() = default;
   copy_throws(const copy_throws&) { throw std::runtime_error("copy"); }

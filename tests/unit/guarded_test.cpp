@@ -237,3 +237,15 @@ TEST_CASE("lockers, waiters and hand-overs mixed, and the guarded ends with its 
     value.reset();
   }
 }
+
+TEST_CASE("a guarded may end after a wait that gave up, with nobody having used it since") {
+  const auto one = [](int v) { return v == 1; };
+  {
+    rn::guarded<int> timed(0);
+    CHECK_FALSE(timed.try_wait_for(1ms, one));
+  }
+  {
+    rn::guarded<int> canceled(0);
+    CHECK_FALSE(canceled.wait(rn::with_timeout(rn::context(), 1ms), one));
+  }
+}

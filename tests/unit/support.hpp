@@ -16,6 +16,21 @@ namespace support {
 
 namespace rn = runnel;
 
+/// How often to repeat something: sanitizers make it ten times slower and more.
+constexpr int scaled(int plain, int sanitized) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  return plain < sanitized ? plain : sanitized;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+  return plain < sanitized ? plain : sanitized;
+#else
+  return plain;
+#endif
+#else
+  return plain;
+#endif
+}
+
 /// A counter for whatever threads tell the test: Catch2's assertions belong to the test's own thread.
 using counter = rn::detail::atomic<std::uint32_t>;
 inline std::uint32_t read(const counter& c) { return c.load(rn::detail::acquire); }

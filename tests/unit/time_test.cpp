@@ -99,3 +99,14 @@ TEST_CASE("a deadline at a time of another clock") {
   CHECK(later > before + 59min);
   CHECK(later < rn::detail::now() + 61min);
 }
+
+TEST_CASE("ticks that are neither a multiple nor a fraction of ours do not overflow on the way") {
+  using frames = std::chrono::duration<std::int64_t, std::ratio<1, 60>>;
+  CHECK(saturate(frames(60)) == 1s);
+  CHECK(saturate(frames(1)) == 16'666'667ns);
+  CHECK(saturate(frames(-1)) == -16'666'666ns);
+  CHECK(saturate(frames(500'000'000'000)) >= 8'333'333'333s);
+  CHECK(saturate(frames(500'000'000'000)) < 8'333'333'334s);
+  CHECK(saturate(frames::max()) == duration::max());
+  CHECK(saturate(frames::min()) == duration::min());
+}

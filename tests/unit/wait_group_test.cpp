@@ -124,20 +124,28 @@ TEST_CASE("W05 tasks add to the group while it is above zero") {
 
 TEST_CASE("W08 an exception between add and done, caught in the task, with done in a destructor") {
   rn::wait_group group;
+  int before_done = 0;
   int caught = 0;
   group.add();
   std::thread task([&] {
     try {
       const done_on_exit done{group};
+      before_done = 1;
       throw std::runtime_error("half way");
     } catch (const std::runtime_error&) {
+      caught = 1;
     }
   });
   group.wait();
+  CHECK(before_done == 1);
   task.join();
-  ++caught;
   CHECK(caught == 1);
+  CHECK(group.try_wait());
 }
+
+template <class F>
+concept starts = requires(rn::wait_group& group, F f) { group.go(f); };
+static_assert(starts<void (*)()> && starts<std::error_code (*)()> && !starts<int (*)()> && !starts<void (*)(int)>);
 
 TEST_CASE("W09 all of 100 run, and their functions are gone when wait returns") {
   rn::wait_group group;

@@ -8,17 +8,17 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
-/// Referred to by its handle, by the context's queue until the end, and by the run. Holds its context for stop().
+/// Referred to by its handle, and by the run, which is announced when it is registered. Holds its context for stop().
 class after_func_state : public background_function, private waiter {
  public:
-  /// Registers it, or launches it if the context is done. Once. Throws: std::system_error if there is no thread for the deadline.
+  /// Registers it, or starts it if the context is done. Once. Throws: std::system_error if there is no thread for the deadline.
   void start() {
     if (scope() == nullptr) return;
     scope()->arm_deadline();
-    add_ref();
+    announce();
     if (scope()->reason() != status::ok || !scope()->try_join(node_)) resume();
   }
-  /// True: the function will never run, and is destroyed. False: it has been launched, or was stopped before.
+  /// True: the function will never run, and is destroyed. False: it has been started, or is about to be, or was stopped before.
   bool stop() noexcept {
     if (scope() == nullptr) {
       if (never_stopped_.exchange(false, relaxed) == false) return false;  // relaxed: one caller is the first, no more
@@ -27,7 +27,7 @@ class after_func_state : public background_function, private waiter {
     }
     if (!scope()->leave(node_)) return false;
     drop();
-    unref();
+    withdraw();
     return true;
   }
 
@@ -38,11 +38,7 @@ class after_func_state : public background_function, private waiter {
 
  private:
   [[nodiscard]] cancel_scope* scope() const noexcept { return context_access::scope(ctx_); }
-  static void on_end(waiter& w) noexcept {
-    auto& self = static_cast<after_func_state&>(w);
-    self.launch();
-    self.unref();
-  }
+  static void on_end(waiter& w) noexcept { static_cast<after_func_state&>(w).start_announced(); }
 
   context ctx_;
   wait_node node_;
@@ -65,10 +61,6 @@ class after_func_of final : public after_func_state {
   std::optional<F> f_;
 };
 
-/// Drops a reference.
-struct background_release {
-  void operator()(background_function* f) const noexcept { f->unref(); }
-};
 using after_func_ptr = std::unique_ptr<after_func_state, background_release>;
 
 template <class F>

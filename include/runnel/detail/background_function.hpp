@@ -5,33 +5,37 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
-/// Each launch is one run, on a cached thread. It lives while somebody refers to it or a run is announced or under way.
+/// Each start is one run, on a cached thread. It lives while somebody refers to it or a run is announced or under way.
 class background_function {
  public:
   background_function(const background_function&) = delete;
   background_function& operator=(const background_function&) = delete;
 
-  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // relaxed: whoever adds a reference has one
   void unref() noexcept {
     if (is_last_ref()) destroy();
   }
 
-  /// Says that a run will come: wait() waits for it too. Then launch() or withdraw().
+  /// Runs the function once more, elsewhere. Throws: std::system_error or std::bad_alloc if there is no thread to be had.
+  void start_run() {
+    announce();
+    try {
+      start_task([this]() noexcept { run(); });
+    } catch (...) {
+      withdraw();
+      throw;
+    }
+  }
+  /// Says that a run will come, so that wait() waits for it too: what follows is start_announced() or withdraw().
   void announce() noexcept {
     add_ref();
     const scoped_lock lock(mutex_);
     ++runs_;
   }
-  /// There will be no run.
   void withdraw() noexcept { end_run(nullptr); }
-  /// Starts the run that was announced, elsewhere. Throws: if there is no thread to be had: then it is still announced.
-  void launch() {
-    start_task([this]() noexcept { run(); });
-  }
-  /// The same; here, if there is no thread to be had. Under no lock.
-  void launch_or_run() noexcept {
+  /// The run that was announced: elsewhere, or here, if there is no thread to be had. Under no lock.
+  void start_announced() noexcept {
     try {
-      launch();
+      start_task([this]() noexcept { run(); });
     } catch (...) {
       run();
     }
@@ -55,6 +59,7 @@ class background_function {
   virtual void call() = 0;
 
  private:
+  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // relaxed: whoever adds a reference has one
   /// A run, as its thread knows it.
   struct run_record {
     const void* thread;
@@ -81,10 +86,10 @@ class background_function {
     --runs_;
     // Under the lock: whoever waits for the run finds its reference gone, and destroys the function itself.
     const bool last = is_last_ref();
-    if (waiting_ != 0) ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
-    const bool wakes = waiting_ != 0;
+    const bool awaited = waiting_ != 0;
+    if (awaited) ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
     lock.unlock();
-    if (wakes) unpark(&ended_, std::numeric_limits<int>::max());
+    if (awaited) unpark(&ended_, std::numeric_limits<int>::max());
     if (last) delete this;
   }
   // [background_function.refs] acq_rel: whoever destroys it sees all that was done through other references.
@@ -106,6 +111,11 @@ class background_function {
   std::uint32_t waiting_ = 0;
   run_record* inside_ = nullptr;
   atomic<std::uint32_t> ended_{0};
+};
+
+/// Drops a reference.
+struct background_release {
+  void operator()(background_function* f) const noexcept { f->unref(); }
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

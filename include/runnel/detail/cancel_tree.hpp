@@ -49,7 +49,7 @@ class context_node {
   /// Drops a reference, and destroys what nobody refers to any more, up the tree. Under no lock.
   static void drop_ref(context_node* node) noexcept {
     if (!node->is_last_ref()) return;
-    timer_queue::instance().on_thread() ? destroy_elsewhere(node) : destroy(node);
+    timer_queue::on_thread() ? destroy_elsewhere(node) : destroy(node);
   }
 
   [[nodiscard]] cancel_scope* scope() const noexcept { return scope_; }

@@ -97,7 +97,8 @@ class context {
   const V* value(const context_key<V>&&) const = delete;
 
   /// A token that stops when the context is done; one that never stops if it can never be done.
-  /// Stop callbacks run in the thread that cancels, or, at a deadline, in one of the library's.
+  /// Stop callbacks run in the thread that cancels, once all who wait have been resumed; at a deadline or a signal in a thread of
+  /// the library's.
   /// Throws: std::bad_alloc; std::system_error if there is a deadline and no thread for its timer.
   [[nodiscard]] std::stop_token stop_token() const;
   /// Closes when the context is done; the same channel at each call; nil if it can never be done. Throws: as stop_token.

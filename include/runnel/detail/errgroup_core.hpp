@@ -115,7 +115,7 @@ class errgroup_core {
     tasks_ = &task;
   }
   /// The end of a task, and its failure or null. The last access of the task to the group.
-  void end_task(running_task& task, std::exception_ptr&& error) noexcept {
+  void end_task(running_task& task, std::exception_ptr error) noexcept {
     const bool stopped = parent_.done();
     if (error != nullptr) fail(std::move(error), stopped);
     leave_group(stopped, &task);
@@ -187,7 +187,7 @@ class errgroup_core {
     void join(wait_node& node) override {
       {
         const scoped_lock lock(group_->mutex_);
-        if (group_->running_ >= group_->limit_) return group_->limiters_.push(node);
+        if (group_->limit_ != 0 && group_->running_ >= group_->limit_) return group_->limiters_.push(node);
         ++group_->running_;
       }
       node.owner->resume();  // the one case of its waiter: it needs no claim
@@ -239,11 +239,9 @@ class errgroup_core {
     ++round_;
   }
 
-  void fail(std::exception_ptr&& error, bool stopped) noexcept {
-    if ((stopped || ctx_.done()) && is_cancellation(error)) {
-      error = nullptr;
-      return;
-    }
+  /// Takes the error: one that does not count is destroyed when this returns, under no lock.
+  void fail(std::exception_ptr error, bool stopped) noexcept {
+    if ((stopped || ctx_.done()) && is_cancellation(error)) return;
     std::exception_ptr cause;
     {
       const scoped_lock lock(mutex_);

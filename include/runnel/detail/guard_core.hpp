@@ -38,7 +38,10 @@ class guard_core {
   guard_core() noexcept = default;
   guard_core(const guard_core&) = delete;
   guard_core& operator=(const guard_core&) = delete;
-  ~guard_core() { RUNNEL_ASSERT(word_.load(relaxed) == 0); }
+  ~guard_core() {
+    // relaxed: nobody else has it any more. A waiter that gave up has left the queued bit behind.
+    RUNNEL_ASSERT((word_.load(relaxed) & (held | woken)) == 0 && retry_ == nullptr && lockers_.empty() && predicates_.empty());
+  }
 
   /// Throws: std::logic_error if this thread holds the guard.
   void lock(const char* operation) {
@@ -241,9 +244,9 @@ class guard_core {
       bool claimed = false;
       if (ends) {
         predicates_.remove(*node);
+        record.error = std::move(error);  // also if it has given up: the exception is not destroyed here, under the lock
         claimed = claim(*node);
         if (claimed) {
-          record.error = std::move(error);
           node->outcome = status::ok;
           wakes.add(*node);
         }

@@ -51,35 +51,56 @@ struct recv_case : case_base {
   F handler;
 };
 
+/// What a case hands to its handler; the first that it can take. A form is not asked for once an earlier one fits: that may compile
+/// the body of a generic lambda.
+enum class handler_form : std::uint8_t { slot, value, outcome, nothing, unfit };
+
 template <class T, class F>
 consteval bool takes_value() {
-  if constexpr (std::is_void_v<T> || is_slot<F>::value)
+  if constexpr (std::is_void_v<T>)
     return false;
   else
     return std::invocable<F&, T>;
 }
+template <class T, class F>
+consteval handler_form recv_handler_form() {
+  if constexpr (is_slot<F>::value)
+    return handler_form::slot;
+  else if constexpr (takes_value<T, F>())
+    return handler_form::value;
+  else if constexpr (std::invocable<F&, recv_result<T>>)
+    return handler_form::outcome;
+  else
+    return std::invocable<F&> ? handler_form::nothing : handler_form::unfit;
+}
+template <class F>
+consteval handler_form send_handler_form() {
+  if constexpr (std::invocable<F&>)
+    return handler_form::nothing;
+  else
+    return std::invocable<F&, send_result> ? handler_form::outcome : handler_form::unfit;
+}
 
 template <class T, class F>
 class active_case<recv_case<T, F>> {
-  static constexpr bool wants_value = takes_value<T, F>();
-  static constexpr bool wants_result = !wants_value && !is_slot<F>::value && std::invocable<F&, recv_result<T>>;
-  static_assert(wants_value || wants_result || is_slot<F>::value || std::invocable<F&>,
+  static constexpr handler_form form = recv_handler_form<T, F>();
+  static_assert(form != handler_form::unfit,
                 "on_recv: f takes a T, a recv_result<T> or nothing; or give it a std::optional<T>& as a slot");
 
  public:
   template <class Case>
-  explicit active_case(Case&& c) : handler_(std::forward<Case>(c).handler), event_(c.core, place(), wants_value) {}
+  explicit active_case(Case&& c) : handler_(std::forward<Case>(c).handler), event_(c.core, place(), form == handler_form::value) {}
 
   void begin(select_plan& plan, std::size_t index) { plan.entries[index].event = &event_; }
   void run() {
     result_access::set(value_, event_.outcome());
     recv_result<T> got = std::exchange(value_, result_access::failed<T>(status::would_block));
-    if constexpr (is_slot<F>::value) {
+    if constexpr (form == handler_form::slot) {
       handler_.reset();
       if (got) handler_.emplace(*std::move(got));
-    } else if constexpr (wants_value) {
+    } else if constexpr (form == handler_form::value) {
       std::invoke(handler_, *std::move(got));
-    } else if constexpr (wants_result) {
+    } else if constexpr (form == handler_form::outcome) {
       std::invoke(handler_, std::move(got));
     } else {
       std::invoke(handler_);
@@ -134,8 +155,8 @@ template <class T, class Source, class F>
 class active_case<send_case<T, Source, F>> {
   using value_t = payload<T>;
   static constexpr bool copies = std::same_as<Source, from_lvalue<value_t>>;
-  static constexpr bool wants_result = !std::invocable<F&>;
-  static_assert(std::invocable<F&> || std::invocable<F&, send_result>, "on_send: f takes nothing, or a send_result");
+  static constexpr handler_form form = send_handler_form<F>();
+  static_assert(form != handler_form::unfit, "on_send: f takes nothing, or a send_result");
 
  public:
   template <class Case>
@@ -148,7 +169,8 @@ class active_case<send_case<T, Source, F>> {
   }
   void run() {
     const status s = event_.outcome();
-    if constexpr (wants_result) {
+    if constexpr (copies) copy_.reset();
+    if constexpr (form == handler_form::outcome) {
       std::invoke(handler_, sent(s));
     } else {
       if (s != status::ok) throw channel_closed("runnel: send on a closed " + core_->describe() + ", in a select");

@@ -3,12 +3,14 @@
 // 1. A signal's count is how many live scopes name it. While it is not zero the library's handler is in place, and `found_` is
 //    the disposition from before; both change under the lock.
 // 2. The handler sets a flag and writes a byte into the pipe: nothing else is safe there. The thread reads, takes what was flagged, and
-//    for each signal takes all scopes that name it off the list, gives its disposition back, and then ends them.
+//    for each signal takes all scopes that name it off the list, gives its disposition back, and then has each of them ended in a
+//    thread of its own: stop callbacks may block, and one may not hold up the other scopes.
 // 3. A scope is on the list until it ends or is dropped. Nobody ends a scope under the lock.
 // 4. Nothing of this is ever destroyed: a signal may come while the program ends.
 #pragma once
 
 #include <runnel/detail/context_core.hpp>
+#include <runnel/detail/thread_cache.hpp>
 
 #include <array>
 #include <cerrno>
@@ -217,14 +219,20 @@ inline void signal_watch::deliver(int number) noexcept {
   }
   while (ending != nullptr) {
     signal_scope& scope = *std::exchange(ending, ending->ending_);
-    const node_ref keep(&scope);
-    std::exception_ptr cause;
+    auto end = [keep = node_ref(&scope), &scope, number]() noexcept {
+      std::exception_ptr cause;
+      try {
+        cause = std::make_exception_ptr(signal_error(number));
+      } catch (...) {
+        cause = std::current_exception();
+      }
+      scope.end(status::canceled, std::move(cause));
+    };
     try {
-      cause = std::make_exception_ptr(signal_error(number));
+      start_task(std::move(end));
     } catch (...) {
-      cause = std::current_exception();
+      end();  // no thread to be had: here, then
     }
-    scope.end(status::canceled, std::move(cause));
   }
 }
 

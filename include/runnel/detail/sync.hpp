@@ -234,6 +234,7 @@ void start_thread(F&& f) {
 struct thread_slot {
   std::uint64_t random_state = 0;
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see thread_waiter
+  bool runs_timers = false;              // the timer thread: no code of the user's runs there
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;

@@ -26,12 +26,16 @@ concept expected_like = requires(R& r) {
 template <class R>
 concept task_result = std::is_void_v<R> || std::same_as<std::remove_cvref_t<R>, std::error_code> || expected_like<R>;
 
+/// What can be called as a task with these arguments.
+template <class F, class... Args>
+concept task_function = std::invocable<F, Args...> && task_result<std::invoke_result_t<F, Args...>>;
+
 /// Calls f(args...). A failure that it returns is thrown: a code as std::system_error, an error as it is, an exception_ptr's
 /// exception itself.
 template <class F, class... Args>
+  requires task_function<F, Args...>
 void call_task(F&& f, Args&&... args) {
   using R = std::invoke_result_t<F, Args...>;
-  static_assert(task_result<R>, "a task returns nothing, a std::error_code, or something with has_value() and error()");
   if constexpr (std::is_void_v<R>) {
     std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
   } else if constexpr (std::same_as<std::remove_cvref_t<R>, std::error_code>) {

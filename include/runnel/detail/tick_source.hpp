@@ -3,8 +3,8 @@
 // 1. A tick_source is idle, waiting (its entry is armed, or its time is `never`), or offered (its node is queued to send, or has
 //    been taken and is about to be resumed). The phase changes under the lock.
 // 2. Its channel has no buffer: an offer that is withdrawn was not received and never will be.
-// 3. Whoever receives an offer runs taken(), which makes the next one wait; the timer thread alone offers.
-// 4. stop() returns when no callback and no taken() is running, and none will.
+// 3. Whoever receives an offer runs taken(), which makes the next one wait; the timer thread offers, or start() itself.
+// 4. stop() returns when no callback and no taken() is running, and none will. start() and stop() are called one at a time.
 // 5. A `single_tick` belongs to whoever takes its node off the channel's queue: the timer when it is due, the channel when its last
 //    receiver has gone.
 #pragma once
@@ -38,17 +38,21 @@ class tick_source final : private timer_entry, private waiter {
 
   [[nodiscard]] const recv_channel<time_point>& channel() const noexcept { return ends_.recv; }
 
-  /// Offers a value when it is due, and, with a period, others after it. Only when idle.
+  /// Offers a value when it is due, before it returns if that is now, and, with a period, others after it. Only when idle.
   /// Throws: std::system_error if there is no thread for timers: then it stays idle.
   void start(time_point first, duration period, missed late) {
-    if (first != never) timer_queue::instance().start();
-    const scoped_lock lock(mutex_);
+    const bool at_once = first <= now();
+    if (!at_once && first != never) timer_queue::instance().start();
+    scoped_lock lock(mutex_);
     RUNNEL_ASSERT(phase_ == phase::idle);
     due_ = first;
     period_ = period;
     late_ = late;
     stopped_ = false;
-    wait_for_due();
+    if (!at_once) return wait_for_due();
+    phase_ = phase::offered;
+    lock.unlock();
+    core().join_senders(node_);
   }
   /// Makes it idle. True: a value was still to come.
   bool stop() noexcept {
@@ -129,7 +133,7 @@ class single_tick final : private timer_entry, private waiter {
       static_cast<void>(ends.send.try_send(now()));
       return std::move(ends.recv);
     }
-    const time_point at = d == duration::max() ? never : saturating_add(now(), d);
+    const time_point at = saturating_add(now(), d);
     if (at != never) timer_queue::instance().start();
     auto* const tick = new single_tick(std::move(ends.send), at);
     tick->core().join_receivers(tick->node_);
@@ -167,25 +171,44 @@ class single_tick final : private timer_entry, private waiter {
 };
 
 /// A function that starts when it is due. Destroyed when its owner has dropped it and no run is under way.
+/// One call at a time: its owner has a lock for that.
 class timed_function : public background_function, private timer_entry {
  public:
-  /// Throws: std::system_error if there is no thread for timers: then nothing has changed. Only when stopped.
+  /// Throws: std::system_error if there is no thread for timers, or for a run that is due now: then it stays stopped. Only when stopped.
   void start(duration d) {
-    if (d <= duration::zero()) return launch();
-    if (d != duration::max()) timer_queue::instance().start();
-    unlimited_ = d == duration::max();
-    if (!unlimited_) timer_queue::instance().arm(*this, saturating_add(now(), d));
+    if (retired_) return;
+    if (d <= duration::zero()) return start_run();
+    const time_point at = saturating_add(now(), d);
+    if (at != never) timer_queue::instance().start();
+    unlimited_ = at == never;
+    timer_queue::instance().arm(*this, at);
   }
   /// True: a start was still to come.
   bool stop() noexcept { return timer_queue::instance().cancel(*this) || std::exchange(unlimited_, false); }
+  /// Stops it for good: a run that is under way may still try to start it anew.
+  void retire() noexcept {
+    retired_ = true;
+    stop();
+  }
 
  protected:
   timed_function() noexcept : timer_entry(&due) {}
 
  private:
-  static void due(timer_entry& entry) noexcept { static_cast<timed_function&>(entry).launch(); }
+  static constexpr std::chrono::milliseconds thread_wait{10};
+
+  static void due(timer_entry& entry) noexcept {
+    auto& self = static_cast<timed_function&>(entry);
+    try {
+      self.start_run();
+    } catch (...) {
+      // No thread to be had: a while later. Run here it would hold up every timer, and could wait for itself in stop().
+      timer_queue::instance().arm(self, saturating_add(now(), thread_wait));
+    }
+  }
 
   bool unlimited_ = false;  // waits for ever: on no heap
+  bool retired_ = false;
 };
 
 template <class F>
@@ -197,15 +220,6 @@ class timed_function_of final : public timed_function {
  private:
   void call() override { std::invoke(f_); }
   F f_;
-};
-
-/// Stops a function that its owner is done with, waits for its runs, and drops it.
-struct timed_function_end {
-  void operator()(timed_function* f) const noexcept {
-    f->stop();
-    f->wait();
-    f->unref();
-  }
 };
 
 }  // namespace detail

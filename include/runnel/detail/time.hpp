@@ -4,6 +4,7 @@
 #include <runnel/detail/sync.hpp>
 
 #include <concepts>
+#include <ratio>
 #include <type_traits>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -12,11 +13,13 @@ namespace runnel::inline RUNNEL_ABI::detail {
 template <class Rep, class Period>
 constexpr duration saturate(std::chrono::duration<Rep, Period> d) noexcept {
   using wide = std::chrono::duration<long double, duration::period>;
+  using ratio = std::ratio_divide<Period, duration::period>;
   const auto exact = std::chrono::duration_cast<wide>(d).count();
   if (exact != exact) return duration::zero();
   if (exact >= static_cast<long double>(duration::max().count())) return duration::max();
   if (exact <= static_cast<long double>(duration::min().count())) return duration::min();
-  if constexpr (std::is_floating_point_v<Rep>) {
+  // Of integers too where a tick is neither a multiple nor a fraction of ours (a sixtieth of a second): the product may not fit.
+  if constexpr (std::is_floating_point_v<Rep> || (ratio::num != 1 && ratio::den != 1)) {
     const duration cut(static_cast<duration::rep>(exact));
     return static_cast<long double>(cut.count()) < exact ? cut + duration(1) : cut;
   } else {

@@ -161,9 +161,7 @@ class timer_queue {
   }
 
   /// Whether the caller is the timer thread, in a callback.
-  [[nodiscard]] bool on_thread() const noexcept {
-    return thread_.load(relaxed) == this_thread_id();  // relaxed: only the thread itself can find its own number
-  }
+  [[nodiscard]] static bool on_thread() noexcept { return this_thread().runs_timers; }
   /// How many entries are armed, and whether the thread was started: for tests.
   [[nodiscard]] std::size_t armed() noexcept {
     const scoped_lock lock(mutex_);
@@ -183,7 +181,7 @@ class timer_queue {
   }
 
   void run() noexcept {
-    thread_.store(this_thread_id(), relaxed);  // relaxed: see on_thread
+    this_thread().runs_timers = true;
     scoped_lock lock(mutex_);
     for (;;) {
       timer_entry* const first = heap_.first();
@@ -221,7 +219,6 @@ class timer_queue {
   time_point wake_at_ = time_point::min();
   atomic<std::uint32_t> changes_{0};
   atomic<std::uint32_t> finished_{0};
-  atomic<const void*> thread_{nullptr};
   atomic<bool> started_{false};
 };
 

@@ -1,0 +1,293 @@
+// Section 3 of the catalogue, select: fair and biased choice, operands and handlers, closes, times, happens-before.
+#include <runnel/context.hpp>
+#include <runnel/go.hpp>
+#include <runnel/select.hpp>
+#include <runnel/timer.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catch.hpp"
+#include "support.hpp"
+
+namespace rn = runnel;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t unset = 1000;
+
+rn::channel<int> closed_channel() {
+  const rn::channel<int> ch;
+  ch.close();
+  return ch;
+}
+
+/// How often each index was chosen.
+template <std::size_t N, class Select>
+std::array<int, N> choices(int rounds, Select select) {
+  std::array<int, N> count{};
+  for (int i = 0; i < rounds; ++i) ++count.at(select());
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("S14 two channels that are always ready are chosen equally often") {
+  constexpr int rounds = 10000;
+  const auto a = closed_channel();
+  const auto b = closed_channel();
+  const auto count = choices<2>(rounds, [&] { return rn::select(rn::on_recv(a), rn::on_recv(b)); });
+  // Six times in a million a fair choice is further off: Go's bound.
+  const double share = static_cast<double>(count[0]) / rounds;
+  CHECK(std::abs(share - 0.5) < 4.891676 / (2 * std::sqrt(static_cast<double>(rounds))));
+}
+
+TEST_CASE("S21 S30 an operation that stands in several cases happens in each of them") {
+  const auto capacity = GENERATE(values<support::size_parameter>({1U, 16U, std::nullopt}));
+  INFO(support::name_of(capacity));
+  const auto ch = support::make<int>(capacity);
+  const auto sends = choices<3>(3000, [&] {
+    const std::size_t index = rn::select(rn::on_send(ch, 1), rn::on_send(ch, 2), rn::on_send(ch, 3));
+    if (*ch.recv() != static_cast<int>(index) + 1) throw std::logic_error("another value than that of the case");
+    return index;
+  });
+  CHECK(*std::min_element(sends.begin(), sends.end()) >= 500);
+  const auto receives = choices<3>(3000, [&] {
+    ch.send(1);
+    return rn::select(rn::on_recv(ch), rn::on_recv(ch, [](int) {}), rn::on_recv(ch, [] {}));
+  });
+  CHECK(*std::min_element(receives.begin(), receives.end()) >= 500);
+}
+
+TEST_CASE("S30 each of several ready cases has its share") {
+  constexpr int rounds = 10000;
+  SECTION("receives from channels of every kind, a void one, a timer's, a context and a future") {
+    const rn::channel<int> bounded(rounds);
+    const rn::channel<int> unbounded(rn::unbounded);
+    const rn::channel<int> closed = closed_channel();
+    const rn::channel<void> signals(rounds);
+    const auto due = rn::after(0s);
+    rn::scoped_context done = rn::with_cancel(rn::context::background());
+    done.cancel();
+    rn::future<void> ready = rn::async([] {});
+    ready.wait();
+    for (int i = 0; i < rounds; ++i) {
+      bounded.send(i);
+      unbounded.send(i);
+      signals.send();
+    }
+    rn::select(rn::on_recv(due));
+    const auto count = choices<7>(rounds, [&] {
+      return rn::select(rn::on_recv(bounded), rn::on_recv(unbounded), rn::on_recv(closed), rn::on_recv(signals), rn::on_recv(due),
+                        rn::on_done(done), rn::on_ready(ready));
+    });
+    CHECK(*std::min_element(count.begin(), count.end()) >= rounds / 7 / 2);
+  }
+  SECTION("sends to channels of several kinds") {
+    const rn::channel<int> bounded(rounds);
+    const rn::channel<int> larger(2 * rounds);
+    const rn::channel<int> unbounded(rn::unbounded);
+    const auto count = choices<3>(
+        rounds, [&] { return rn::try_select(rn::on_send(bounded, 1), rn::on_send(larger, 1), rn::on_send(unbounded, 1)); });
+    CHECK(*std::min_element(count.begin(), count.end()) >= rounds / 3 / 2);
+  }
+  SECTION("cases that are never ready do not take part") {
+    const rn::channel<int> idle;
+    const auto a = closed_channel();
+    const auto b = closed_channel();
+    const auto count = choices<6>(rounds, [&] {
+      return rn::select(rn::on_recv(idle), rn::on_recv(a), rn::on_send(idle, 1), rn::on_recv(rn::channel<int>(nullptr)),
+                        rn::on_recv(b), rn::otherwise());
+    });
+    CHECK(count[1] + count[4] == rounds);
+    CHECK(std::min(count[1], count[4]) >= rounds / 4);
+  }
+}
+
+TEST_CASE("S31 a biased select takes the first that is ready, with every kind of limit") {
+  const rn::channel<int> idle;
+  const auto a = closed_channel();
+  const auto b = closed_channel();
+  const auto is_first = [](const std::array<int, 3>& count) { return count == std::array<int, 3>{0, 1000, 0}; };
+  CHECK(is_first(choices<3>(1000, [&] { return rn::select(rn::biased, rn::on_recv(idle), rn::on_recv(a), rn::on_recv(b)); })));
+  CHECK(is_first(choices<3>(1000, [&] { return rn::select(rn::biased, rn::on_timeout(0s), rn::on_recv(a), rn::on_recv(b)); })));
+  CHECK(is_first(choices<3>(1000, [&] { return rn::select(rn::biased, rn::otherwise(), rn::on_recv(a), rn::on_recv(b)); })));
+  CHECK(
+      is_first(choices<3>(1000, [&] { return rn::try_select(rn::biased, rn::on_send(idle, 1), rn::on_recv(a), rn::on_recv(b)); })));
+}
+
+TEST_CASE("S36 what an operand throws leaves nothing queued") {
+  const rn::channel<int> ch;
+  const rn::channel<std::string> texts(1);
+  texts.send("full");
+  const auto fails = []() -> int { throw std::runtime_error("operand"); };
+  CHECK_THROWS_WITH(rn::select(rn::on_recv(ch), rn::on_send(ch, fails())), "operand");
+  CHECK_THROWS_WITH(rn::select(rn::on_send(texts, std::string("x")), rn::on_send(ch, fails()), rn::otherwise()), "operand");
+  CHECK(support::receiving(ch) == 0);
+  CHECK(support::sending(ch) == 0);
+  CHECK(*texts.recv() == "full");
+  CHECK_FALSE(texts.try_recv());
+}
+
+TEST_CASE("S37 cases of many forms together; each handler is called once, for its case alone") {
+  struct on_heap {
+    rn::channel<std::string> texts{1};
+    rn::channel<std::unique_ptr<int>> pointers{1};
+  };
+  const auto heap = std::make_unique<on_heap>();
+  std::array<int, 3> calls{};
+  std::unique_ptr<int> next = std::make_unique<int>(9);
+  std::unique_ptr<int> got;
+  const auto round = [&] {
+    return rn::select(rn::on_recv(heap->texts,
+                                  [&calls, one = std::make_unique<int>(1)](const std::string& text) mutable {
+                                    calls[0] += text == "text" ? std::exchange(*one, 0) : 100;
+                                  }),
+                      rn::when(next != nullptr, rn::on_send(rn::send_channel<std::unique_ptr<int>>(heap->pointers), std::move(next),
+                                                            [&] {
+                                                              ++calls[1];
+                                                              return "what a handler answers is dropped";
+                                                            })),
+                      rn::on_recv(heap->pointers,
+                                  [&](std::unique_ptr<int> value) noexcept {
+                                    got = std::move(value);
+                                    ++calls[2];
+                                  }),
+                      rn::otherwise());
+  };
+  CHECK(round() == 1);
+  CHECK(next == nullptr);
+  CHECK(round() == 2);
+  CHECK(*got == 9);
+  CHECK(round() == 3);
+  heap->texts.send("text");
+  CHECK(round() == 0);
+  CHECK(calls == std::array<int, 3>{1, 1, 1});
+}
+
+TEST_CASE("S38 a close, and the end of the last handle, wake a select") {
+  const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U, std::nullopt}));
+  const bool by_hand = GENERATE(true, false);
+  INFO(support::name_of(capacity) << (by_hand ? ", closed" : ", dropped"));
+  const rn::channel<int> idle;
+  rn::status how = rn::status::ok;
+  std::size_t chosen = unset;
+  support::crew threads;
+  auto ends = capacity ? rn::make_channel<int>(*capacity) : rn::make_channel<int>(rn::unbounded);
+  SECTION("that receives") {
+    threads.go(
+        [&] { chosen = rn::select(rn::on_recv(idle), rn::on_recv(ends.recv, [&](rn::recv_result<int> r) { how = r.status(); })); });
+    support::wait_until_receiving(ends.recv);
+    if (by_hand) ends.send.close();
+    ends.send = nullptr;
+    threads.join();
+    CHECK(chosen == 1);
+    CHECK(how == rn::status::closed);
+  }
+  SECTION("that sends") {
+    if (!capacity) return;  // a send never waits
+    for (std::size_t i = 0; i < *capacity; ++i) ends.send.send(0);
+    threads.go(
+        [&] { chosen = rn::select(rn::on_recv(idle), rn::on_send(ends.send, 1, [&](rn::send_result r) { how = r.status(); })); });
+    support::wait_until_sending(ends.send);
+    if (by_hand)
+      rn::send_channel<int>(ends.send).close();
+    else
+      ends.recv = nullptr;
+    threads.join();
+    CHECK(chosen == 1);
+    CHECK(how == rn::status::closed);
+  }
+  CHECK(support::receiving(idle) == 0);
+}
+
+TEST_CASE("S39 bare cases and try_select say what really happened") {
+  const rn::channel<int> a(1);
+  const rn::channel<int> b(1);
+  CHECK(rn::try_select(rn::on_recv(a), rn::on_recv(b)) == rn::select_none);
+  CHECK(rn::try_select(rn::on_recv(a), rn::on_send(b, 1)) == 1);
+  CHECK(b.size() == 1);
+  CHECK(rn::try_select(rn::on_recv(a), rn::on_send(b, 1)) == rn::select_none);
+  CHECK(b.size() == 1);
+  CHECK(rn::try_select(rn::on_recv(a), rn::on_recv(b)) == 1);
+  CHECK(b.size() == 0);
+}
+
+TEST_CASE("S44 times, bias and loops") {
+  const rn::channel<int> idle;
+  CHECK(rn::select(rn::on_recv(idle), rn::on_timeout(0s)) == 1);
+  CHECK(rn::select(rn::on_recv(idle), rn::on_timeout(-1h)) == 1);
+  CHECK(rn::select(rn::on_timeout(3h), rn::on_timeout(1ms), rn::on_timeout(2h)) == 1);
+  const rn::channel<int> numbers;
+  support::crew threads;
+  threads.go([&] {
+    for (int i = 1; i <= 100; ++i) numbers.send(i);
+    numbers.close();
+  });
+  int sum = 0;
+  bool open = true;
+  while (open)
+    rn::select(rn::on_recv(numbers,
+                           [&](rn::recv_result<int> n) {
+                             open = static_cast<bool>(n);
+                             if (n) sum += *n;
+                           }),
+               rn::on_timeout(1h, [&] { open = false; }));
+  CHECK(sum == 5050);
+}
+
+TEST_CASE("S45 H02 what a peer did before its half of a case is visible after the select") {
+  // ThreadSanitizer is the judge of the plain variable.
+  int plain = 0;
+  const rn::channel<int> idle;
+  const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U, std::nullopt}));
+  const bool parked = GENERATE(true, false);
+  INFO(support::name_of(capacity));
+  const auto ch = support::make<int>(capacity);
+  support::crew threads;
+  const auto run = [&](auto publish, auto wait) {
+    if (parked) {
+      threads.go([&] { wait(), ++plain; });
+      support::wait_until_receiving(idle);
+    }
+    threads.go([&] {
+      plain = 41;
+      publish();
+    });
+    if (!parked) wait(), ++plain;
+    threads.join();
+    CHECK(plain == 42);
+  };
+  SECTION("a receive") {
+    run([&] { ch.send(1); }, [&] { rn::select(rn::on_recv(ch), rn::on_recv(idle)); });
+  }
+  SECTION("a receive from a select that sends") {
+    run([&] { rn::select(rn::on_send(ch, 1)); }, [&] { rn::select(rn::on_recv(ch), rn::on_recv(idle)); });
+  }
+  SECTION("a close") {
+    run([&] { ch.close(); }, [&] { rn::select(rn::on_recv(ch), rn::on_recv(idle)); });
+  }
+  SECTION("a send that waited for room, or for its receiver") {
+    if (!capacity) return;
+    for (std::size_t i = 0; i < *capacity; ++i) ch.send(0);
+    run([&] { rn::select(rn::on_recv(ch)); }, [&] { rn::select(rn::on_send(ch, 1), rn::on_recv(idle)); });
+  }
+  SECTION("a context") {
+    rn::scoped_context ctx = rn::with_cancel(rn::context::background());
+    run([&] { ctx.cancel(); }, [&] { rn::select(rn::on_done(ctx), rn::on_recv(idle)); });
+  }
+  SECTION("a future") {
+    support::gate go_on;
+    rn::future<void> work = rn::async([&] { go_on.wait(); });
+    run([&] { go_on.open(); }, [&] { rn::select(rn::on_ready(work), rn::on_recv(idle)); });
+  }
+}

@@ -1,0 +1,45 @@
+// What cannot be run as a task, or taken twice, does not compile.
+// error GROUP_WRONG_ARGUMENT: no matching
+// error WAIT_GROUP_WRONG_ARGUMENT: no matching
+// error GO_MISSING_ARGUMENT: no matching
+// error FUTURE_COPIED: deleted
+// error GROUP_COPIED: deleted
+// error GUARDED_BARE: no member named .value.
+#include <runnel/errgroup.hpp>
+#include <runnel/go.hpp>
+#include <runnel/guarded.hpp>
+#include <runnel/wait_group.hpp>
+#include <string>
+
+namespace rn = runnel;
+
+void use() {
+#if defined(RUNNEL_OK)
+  rn::errgroup group;
+  group.go([](const rn::context& /*ctx*/) {});
+  rn::wait_group tasks;
+  tasks.go([] {});
+  rn::go([](int /*number*/) {}, 1);
+  rn::future<int> answer = rn::async([] { return 1; });
+  const rn::future<int> taken = std::move(answer);
+  rn::guarded<std::string> text("a");
+  text.lock()->append("b");
+#elif defined(GROUP_WRONG_ARGUMENT)
+  rn::errgroup group;
+  group.go([](std::string /*text*/) {});
+#elif defined(WAIT_GROUP_WRONG_ARGUMENT)
+  rn::wait_group tasks;
+  tasks.go([](int /*number*/) {});
+#elif defined(GO_MISSING_ARGUMENT)
+  rn::go([](int /*number*/) {});
+#elif defined(FUTURE_COPIED)
+  const rn::future<int> answer = rn::async([] { return 1; });
+  const rn::future<int> copy = answer;
+#elif defined(GROUP_COPIED)
+  rn::errgroup group;
+  rn::errgroup copy(group);
+#elif defined(GUARDED_BARE)
+  rn::guarded<std::string> text("a");
+  text.value = "b";
+#endif
+}

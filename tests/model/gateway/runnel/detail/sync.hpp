@@ -1,0 +1,256 @@
+// The model's gateway: the names of include/runnel/detail/sync.hpp, each step of which the tester's engine schedules.
+//
+// It stands in front of the product's in the include path. Every operation comes to a scheduling point, then does what the
+// product would do to the memory, with the same order: so ThreadSanitizer sees the product's happens-before edges and no more.
+// Every object carries a mark while it lives, so that a use of one that is gone, on the heap or on a stack, is a failure.
+#pragma once
+
+#include <runnel/detail/config.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "../../../engine/hooks.hpp"
+
+// The product's assertions, evaluated in one step: what they load adds no schedules, unless a scenario asks for it.
+#undef RUNNEL_ASSERT
+#define RUNNEL_ASSERT(...)                                                             \
+  ((::model::assertion_scope(), static_cast<bool>(__VA_ARGS__)) ? static_cast<void>(0) \
+                                                                : ::model::assertion_failed(#__VA_ARGS__, __FILE__, __LINE__))
+
+namespace runnel::inline RUNNEL_ABI {
+
+using clock = std::chrono::steady_clock;
+using duration = clock::duration;
+using time_point = clock::time_point;
+
+namespace detail {
+
+inline constexpr std::memory_order relaxed = std::memory_order_relaxed;
+inline constexpr std::memory_order acquire = std::memory_order_acquire;
+inline constexpr std::memory_order release = std::memory_order_release;
+inline constexpr std::memory_order acq_rel = std::memory_order_acq_rel;
+inline constexpr std::memory_order seq_cst = std::memory_order_seq_cst;
+
+inline constexpr std::size_t cache_line = 64;
+inline constexpr time_point never = time_point::max();
+inline constexpr int pauses_before_park = 0;
+inline constexpr unsigned yields_before_park = 0;
+
+inline const char* order_name(std::memory_order order) noexcept {
+  switch (order) {
+    case std::memory_order_relaxed: return "relaxed";
+    case std::memory_order_consume: return "consume";
+    case std::memory_order_acquire: return "acquire";
+    case std::memory_order_release: return "release";
+    case std::memory_order_acq_rel: return "acq_rel";
+    case std::memory_order_seq_cst: return "seq_cst";
+  }
+  return "";
+}
+
+/// Says whether the object that it is a part of lives.
+class life_mark {
+ public:
+  constexpr life_mark() noexcept = default;
+  constexpr ~life_mark() {
+    if (!std::is_constant_evaluated()) *const_cast<volatile std::uint32_t*>(&mark_) = model::dead;
+  }
+  void check(const void* object) const noexcept {
+    if (mark_ != model::alive) [[unlikely]]
+      model::touched_dead(object);
+  }
+
+ private:
+  std::uint32_t mark_ = model::alive;
+};
+
+template <class T>
+class atomic {
+ public:
+  using place = model::place;
+
+  constexpr atomic() noexcept = default;
+  explicit constexpr atomic(T value) noexcept : value_(value) {}
+  atomic(const atomic&) = delete;
+  atomic& operator=(const atomic&) = delete;
+
+  [[nodiscard]] T load(std::memory_order order, place at = place::current()) const noexcept {
+    come("load", at);
+    return traced(order, "", value_.load(order));
+  }
+  void store(T value, std::memory_order order, place at = place::current()) noexcept {
+    come("store", at);
+    if (model::tracing()) traced(order, "", value);
+    value_.store(value, order);
+  }
+  T exchange(T value, std::memory_order order, place at = place::current()) noexcept {
+    come("exchange", at);
+    return traced(order, "was", value_.exchange(value, order));
+  }
+  bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure,
+                        place at = place::current()) noexcept {
+    come("compare_exchange", at);
+    const bool done = value_.compare_exchange_strong(expected, desired, success, failure);
+    traced(done ? success : failure, done ? "done, was" : "fails at", expected);
+    return done;
+  }
+  T fetch_add(T value, std::memory_order order, place at = place::current()) noexcept {
+    come("fetch_add", at);
+    return traced(order, "was", value_.fetch_add(value, order));
+  }
+  T fetch_sub(T value, std::memory_order order, place at = place::current()) noexcept {
+    come("fetch_sub", at);
+    return traced(order, "was", value_.fetch_sub(value, order));
+  }
+  T fetch_or(T value, std::memory_order order, place at = place::current()) noexcept {
+    come("fetch_or", at);
+    return traced(order, "was", value_.fetch_or(value, order));
+  }
+
+  /// For park: no step of its own.
+  [[nodiscard]] T peek() const noexcept {
+    life_.check(this);
+    return value_.load(relaxed);
+  }
+
+ private:
+  void come(const char* what, const place& at) const noexcept {
+    model::point(this, what, at);
+    life_.check(this);
+  }
+  static T traced(std::memory_order order, const char* outcome, T value) noexcept {
+    if (model::tracing()) [[unlikely]] {
+      if constexpr (std::is_pointer_v<T>)
+        model::trace(order_name(order), *outcome == 0 ? "is" : outcome, reinterpret_cast<std::uintptr_t>(value));
+      else
+        model::trace(order_name(order), *outcome == 0 ? "is" : outcome, static_cast<std::uint64_t>(value));
+    }
+    return value;
+  }
+
+  std::atomic<T> value_{};
+  life_mark life_;
+};
+
+inline time_point now(model::place at = model::place::current()) noexcept {
+  model::point(nullptr, "now", at);
+  return time_point(std::chrono::nanoseconds(model::read_clock()));
+}
+
+inline void spin_hint(model::place at = model::place::current()) noexcept { model::give_way("spin_hint", at); }
+inline void yield(model::place at = model::place::current()) noexcept { model::give_way("yield", at); }
+
+inline unsigned cpu_count() noexcept { return 2; }
+
+inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never,
+                 model::place at = model::place::current()) noexcept {
+  model::point(&word, "park", at);
+  if (word.peek() != expected) return;
+  model::park_here(&word, deadline == never ? model::no_deadline : deadline.time_since_epoch().count());
+}
+inline void unpark(const atomic<std::uint32_t>* word, int count = 1, model::place at = model::place::current()) noexcept {
+  model::point(word, "unpark", at);
+  model::wake_parked(word, count);
+}
+
+class backoff {
+ public:
+  void pause(model::place at = model::place::current()) noexcept { model::give_way("backoff", at); }
+};
+
+class mutex {
+ public:
+  constexpr mutex() noexcept = default;
+  mutex(const mutex&) = delete;
+  mutex& operator=(const mutex&) = delete;
+
+  void lock(model::place at = model::place::current()) noexcept {
+    life_.check(this);
+    model::acquire_lock(state_, at);
+    life_.check(this);
+    word_.exchange(1, acquire);
+  }
+  bool try_lock(model::place at = model::place::current()) noexcept {
+    life_.check(this);
+    if (!model::try_acquire_lock(state_, at)) return false;
+    word_.exchange(1, acquire);
+    return true;
+  }
+  void unlock(model::place at = model::place::current()) noexcept {
+    life_.check(this);
+    // Its word first: once the engine has it free, nothing of it is touched.
+    word_.exchange(0, release);
+    model::release_lock(state_, at);
+  }
+
+ private:
+  model::lock_state state_;
+  std::atomic<std::uint32_t> word_{0};  // for ThreadSanitizer: as the product's word orders it
+  life_mark life_;
+};
+
+class scoped_lock {
+ public:
+  explicit scoped_lock(mutex& m, model::place at = model::place::current()) noexcept : mutex_(&m) { m.lock(at); }
+  scoped_lock(const scoped_lock&) = delete;
+  scoped_lock& operator=(const scoped_lock&) = delete;
+  ~scoped_lock() {
+    if (mutex_ != nullptr) mutex_->unlock();
+  }
+  void unlock(model::place at = model::place::current()) noexcept { std::exchange(mutex_, nullptr)->unlock(at); }
+  void lock(mutex& m, model::place at = model::place::current()) noexcept {
+    m.lock(at);
+    mutex_ = &m;
+  }
+
+ private:
+  mutex* mutex_;
+};
+
+template <class F>
+void start_thread(F&& f, model::place at = model::place::current()) {
+  using body = std::decay_t<F>;
+  void* const memory = model::storage_of_execution(sizeof(body), alignof(body));
+  ::new (memory) body(std::forward<F>(f));
+  model::start_daemon(
+      [](void* self) {
+        auto& call = *static_cast<body*>(self);
+        call();
+        call.~body();
+      },
+      memory, at);
+}
+
+struct thread_slot {
+  std::uint64_t random_state = 0;
+  unsigned yields = yields_before_park;
+  bool runs_timers = false;
+};
+static_assert(sizeof(thread_slot) <= model::thread_storage_size);
+inline thread_slot& this_thread() noexcept { return *static_cast<thread_slot*>(model::thread_storage()); }
+inline const void* this_thread_id() noexcept { return model::thread_storage(); }
+
+/// One T for each execution.
+template <class T>
+T& immortal() {
+  static const char key = 0;
+  return *static_cast<T*>(model::object_of_execution(&key, sizeof(T), alignof(T), [](void* memory) { ::new (memory) T; }));
+}
+
+inline std::uint32_t random_below(std::uint32_t bound, model::place at = model::place::current()) noexcept {
+  return model::choose_below(bound, at);
+}
+inline std::uint64_t random(model::place at = model::place::current()) noexcept { return model::choose_below(4, at); }
+
+}  // namespace detail
+}  // namespace runnel::inline RUNNEL_ABI

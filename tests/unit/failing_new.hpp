@@ -1,0 +1,70 @@
+// Replaces operator new for a whole test program: allocations are counted, and can be made to fail. Included by its one source file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <runnel/detail/sync.hpp>
+
+namespace allocations {
+
+inline constexpr std::uint64_t no_limit = std::numeric_limits<std::uint64_t>::max();
+
+/// What a thread has allocated, and after how many more of its allocations one fails.
+struct state {
+  std::uint64_t made = 0;
+  std::uint64_t left = no_limit;
+};
+inline state& mine() noexcept {
+  static thread_local constinit state s;
+  return s;
+}
+inline constinit runnel::detail::atomic<std::int64_t> live_count{0};
+
+/// How many there are now, of all threads.
+inline std::int64_t live() noexcept { return live_count.load(runnel::detail::acquire); }
+/// How many this thread has made so far.
+inline std::uint64_t made() noexcept { return mine().made; }
+
+/// For its scope, the allocation number `after` of this thread, and all after it, fail.
+class failing {
+ public:
+  explicit failing(std::uint64_t after) noexcept { mine().left = after; }
+  failing(const failing&) = delete;
+  failing& operator=(const failing&) = delete;
+  ~failing() { mine().left = no_limit; }
+};
+
+inline void* allocate(std::size_t size, std::size_t alignment) {
+  state& s = mine();
+  if (s.left == 0) throw std::bad_alloc();
+  if (s.left != no_limit) --s.left;
+  void* const p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (p == nullptr) throw std::bad_alloc();
+  ++s.made;
+  live_count.fetch_add(1, runnel::detail::relaxed);  // relaxed: a number
+  return p;
+}
+inline void release(void* p) noexcept {
+  if (p == nullptr) return;
+  live_count.fetch_sub(1, runnel::detail::relaxed);  // relaxed: a number
+  std::free(p);
+}
+
+}  // namespace allocations
+
+void* operator new(std::size_t size) { return allocations::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
+void* operator new(std::size_t size, std::align_val_t to) { return allocations::allocate(size, static_cast<std::size_t>(to)); }
+void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept {
+  try {
+    return allocations::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void operator delete(void* p) noexcept { allocations::release(p); }
+void operator delete(void* p, std::size_t /*size*/) noexcept { allocations::release(p); }
+void operator delete(void* p, std::align_val_t /*to*/) noexcept { allocations::release(p); }
+void operator delete(void* p, std::size_t /*size*/, std::align_val_t /*to*/) noexcept { allocations::release(p); }

@@ -1,0 +1,215 @@
+// The bounded store: exact capacities, laps, positions that wrap around, closing, many senders and receivers.
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <runnel/detail/channel_core.hpp>
+#include <runnel/detail/ring.hpp>
+#include <vector>
+
+#include "catch.hpp"
+#include "support.hpp"
+
+namespace rd = runnel::detail;
+using rd::trial;
+
+namespace {
+
+constexpr std::uint64_t last_lap = std::numeric_limits<std::uint64_t>::max();
+/// The first lap, and those from which the position counter wraps around soon.
+constexpr std::uint64_t first_laps[] = {0, last_lap, last_lap - 1, last_lap - 5};
+
+/// What is at the head, or -1.
+int pop(rd::ring<int>& ring) {
+  rd::storage<int> room;
+  return ring.try_pop(room.get()) == trial::done ? *room.get() : -1;
+}
+
+}  // namespace
+
+TEST_CASE("C26 C69 a ring holds exactly its capacity, lap after lap, also where positions wrap around") {
+  for (std::size_t capacity = 1; capacity <= 17; ++capacity)
+    for (const std::uint64_t lap : first_laps) {
+      CAPTURE(capacity, lap);
+      rd::ring<int> ring;
+      ring.allocate(capacity, lap);
+      CHECK(ring.capacity() == capacity);
+      int in = 0;
+      int out = 0;
+      for (std::size_t fill = 0; fill <= capacity; ++fill)
+        for (int again = 0; again < 3; ++again) {
+          for (std::size_t i = 0; i < fill; ++i) {
+            REQUIRE(ring.size() == i);
+            REQUIRE(ring.try_push(in) == trial::done);
+            ++in;
+          }
+          if (fill == capacity) REQUIRE(ring.try_push(in) == trial::would_block);
+          REQUIRE(ring.size() == fill);
+          for (std::size_t i = 0; i < fill; ++i) REQUIRE(pop(ring) == out++);
+          REQUIRE(pop(ring) == -1);
+        }
+      CHECK(in == out);
+      CHECK_FALSE(ring.closed());
+      CHECK_FALSE(ring.drained());
+    }
+}
+
+TEST_CASE("C69 a ring at any fill goes on correctly across the wrap") {
+  for (std::size_t capacity = 1; capacity <= 17; ++capacity)
+    for (std::size_t fill = 1; fill <= capacity; ++fill) {
+      CAPTURE(capacity, fill);
+      rd::ring<int> ring;
+      ring.allocate(capacity, last_lap - 1);
+      int in = 0;
+      for (; in < static_cast<int>(fill); ++in) REQUIRE(ring.try_push(in) == trial::done);
+      for (int out = 0; out < 100; ++out) {
+        REQUIRE(pop(ring) == out);
+        REQUIRE(ring.try_push(in) == trial::done);
+        ++in;
+        REQUIRE(ring.size() == fill);
+      }
+      while (pop(ring) != -1) {
+      }
+    }
+}
+
+TEST_CASE("C31 after close a ring takes nothing, gives what it holds, and is drained then") {
+  for (std::size_t capacity = 1; capacity <= 5; ++capacity)
+    for (std::size_t fill = 0; fill <= capacity; ++fill)
+      for (const std::uint64_t lap : first_laps) {
+        CAPTURE(capacity, fill, lap);
+        rd::ring<support::counted> ring;
+        ring.allocate(capacity, lap);
+        for (std::size_t i = 0; i < fill; ++i) {
+          support::counted value(static_cast<int>(i));
+          REQUIRE(ring.try_push(value) == trial::done);
+        }
+        ring.close();
+        CHECK(ring.closed());
+        support::counted refused(7);
+        CHECK(ring.try_push(refused) == trial::closed);
+        CHECK(refused.value() == 7);
+        CHECK(ring.size() == fill);
+        rd::storage<support::counted> room;
+        for (std::size_t i = 0; i < fill; ++i) {
+          CHECK_FALSE(ring.drained());
+          REQUIRE(ring.try_pop(room.get()) == trial::done);
+          CHECK(room.get()->value() == static_cast<int>(i));
+          std::destroy_at(room.get());
+        }
+        CHECK(ring.try_pop(room.get()) == trial::closed);
+        CHECK(ring.drained());
+      }
+  CHECK(support::counted::live() == 0);
+}
+
+TEST_CASE("a full ring refuses, and leaves the value as it was") {
+  rd::ring<support::counted> ring;
+  ring.allocate(1);
+  support::counted first(1);
+  support::counted second(2);
+  REQUIRE(ring.try_push(first) == trial::done);
+  CHECK(first.value() == -1);
+  CHECK(ring.try_push(second) == trial::would_block);
+  CHECK(second.value() == 2);
+  rd::storage<support::counted> room;
+  REQUIRE(ring.try_pop(room.get()) == trial::done);
+  CHECK(room.get()->value() == 1);
+  std::destroy_at(room.get());
+}
+
+TEST_CASE("the stamps change with what they stand for, and with nothing else") {
+  rd::ring<int> ring;
+  ring.allocate(3);
+  const auto push0 = ring.push_stamp();
+  const auto pop0 = ring.pop_stamp();
+  int value = 1;
+  CHECK(pop(ring) == -1);
+  CHECK(ring.push_stamp() == push0);
+  REQUIRE(ring.try_push(value) == trial::done);
+  CHECK(ring.push_stamp() != push0);
+  CHECK(ring.pop_stamp() == pop0);
+  CHECK(pop(ring) == 1);
+  CHECK(ring.pop_stamp() != pop0);
+  const auto push1 = ring.push_stamp();
+  const auto pop1 = ring.pop_stamp();
+  ring.close();
+  CHECK(ring.push_stamp() != push1);
+  CHECK(ring.pop_stamp() != pop1);
+}
+
+TEST_CASE("many senders and receivers use one ring across the wrap, and each value comes out once, in its sender's order") {
+  for (const std::size_t capacity : {1U, 2U, 3U, 16U}) {
+    CAPTURE(capacity);
+    constexpr int senders = 2;
+    constexpr int each = 3'000;
+    rd::ring<int> ring;
+    ring.allocate(capacity, last_lap - 3);
+    std::vector<std::vector<int>> got(2);
+    {
+      support::crew crew;
+      for (int s = 0; s < senders; ++s)
+        crew.go([&, s] {
+          for (int i = 0; i < each; ++i) {
+            int value = i * senders + s;
+            for (rd::backoff wait; ring.try_push(value) != trial::done;) wait.pause();
+          }
+        });
+      support::counter taken{0};
+      for (auto& mine : got)
+        crew.go([&] {
+          for (rd::backoff wait; support::read(taken) < senders * each;) {
+            if (const int value = pop(ring); value >= 0) {
+              mine.push_back(value);
+              support::add(taken);
+            } else {
+              wait.pause();
+            }
+          }
+        });
+      crew.join();
+    }
+    std::vector<int> seen(senders * each, 0);
+    bool in_order = true;
+    for (const auto& mine : got) {
+      int last[senders] = {-1, -1};
+      for (const int value : mine) {
+        ++seen[static_cast<std::size_t>(value)];
+        in_order = in_order && last[value % senders] < value;
+        last[value % senders] = value;
+      }
+    }
+    CHECK(in_order);
+    CHECK(seen == std::vector<int>(senders * each, 1));
+  }
+}
+
+TEST_CASE("C69 a channel whose positions wrap around waits, wakes, closes and destroys its leftovers as any other") {
+  for (const std::size_t capacity : {1U, 2U, 3U, 8U}) {
+    CAPTURE(capacity);
+    auto* const core = new rd::channel_core<support::counted>(capacity, last_lap - 2);
+    const auto values = rd::channel_access::recv_end<support::counted>(core);
+    {
+      const auto sender = rd::channel_access::send_end<support::counted>(core);
+      core->release_handles(rd::one_sender + rd::one_receiver);
+      support::crew crew;
+      crew.go([&] {
+        for (int i = 0; i < 500; ++i) sender.send(support::counted(i));
+      });
+      int wrong = 0;
+      for (int i = 0; i < 500; ++i) wrong += values.recv()->value() == i ? 0 : 1;
+      CHECK(wrong == 0);
+      crew.join();
+      for (std::size_t i = 0; i < capacity; ++i) sender.send(support::counted(5));
+    }
+    CHECK(values.closed());
+    CHECK(values.size() == capacity);
+    CHECK(support::counted::live() == static_cast<std::int64_t>(capacity));
+    CHECK(values.recv()->value() == 5);
+  }
+  CHECK(support::counted::live() == 0);
+}
+
+TEST_CASE("max_capacity is the last one whose storage has a size") {
+  CHECK(rd::ring<int>::max_capacity() > 1'000'000);
+  CHECK(rd::ring<std::array<int, 1024>>::max_capacity() < rd::ring<int>::max_capacity());
+}

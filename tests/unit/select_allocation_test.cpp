@@ -1,0 +1,132 @@
+// A select allocates nothing, whether it waits or not, and what lost leaves nothing behind.
+#include <runnel/context.hpp>
+#include <runnel/go.hpp>
+#include <runnel/select.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "catch.hpp"
+#include "support.hpp"
+
+namespace rn = runnel;
+using namespace std::chrono_literals;
+
+namespace {
+
+rn::detail::atomic<std::uint64_t>& allocations() noexcept {
+  static constinit rn::detail::atomic<std::uint64_t> count{0};
+  return count;
+}
+std::uint64_t allocated() noexcept { return allocations().load(rn::detail::acquire); }
+
+void* counted_memory(std::size_t size, std::size_t alignment) {
+  allocations().fetch_add(1, rn::detail::acq_rel);
+  if (void* const memory = std::aligned_alloc(alignment, (size + alignment) / alignment * alignment)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+// Not inlined: g++ 12 would compare what is inlined here with what is not.
+[[gnu::noinline]] void* operator new(std::size_t size) { return counted_memory(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t at) {
+  return counted_memory(size, static_cast<std::size_t>(at));
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t /*at*/) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/, std::align_val_t /*at*/) noexcept { std::free(memory); }
+
+TEST_CASE("the count of allocations is alive") {
+  const auto before = allocated();
+  const std::string text(100, 'x');
+  CHECK(allocated() > before);
+}
+
+TEST_CASE("S03 S42 selects whose other cases never fire allocate nothing and leave nobody queued") {
+  constexpr int rounds = 20000;
+  const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U}));
+  INFO(support::name_of(capacity));
+  const auto ch = support::make<int>(capacity);
+  const rn::channel<int> idle;
+  const rn::channel<void> no_signal;
+  rn::scoped_context ctx = rn::with_cancel(rn::context::background());
+  support::gate ended;
+  rn::future<void> never_ready = rn::async([&] { ended.wait(); });
+  int sum = 0;
+  const rn::channel<void> begin;
+  support::crew threads;
+  threads.go([&] {
+    begin.recv();
+    for (int i = 0; i < rounds; ++i) rn::select(rn::on_send(ch, 1), rn::on_recv(idle), rn::on_recv(no_signal), rn::on_done(ctx));
+    begin.recv();
+  });
+  support::wait_until_receiving(begin);
+  const auto before = allocated();
+  begin.send();
+  for (int i = 0; i < rounds; ++i)
+    rn::select(rn::on_recv(idle), rn::on_recv(ch, [&](int v) { sum += v; }), rn::on_done(ctx), rn::on_ready(never_ready),
+               rn::on_timeout(1h));
+  support::wait_until_receiving(begin);
+  const auto after = allocated();
+  begin.send();
+  threads.join();
+  ended.open();
+  CHECK(sum == rounds);
+  CHECK(after == before);
+  CHECK(support::receiving(idle) == 0);
+  CHECK(support::receiving(no_signal) == 0);
+  CHECK(support::receiving(ch) + support::sending(ch) == 0);
+}
+
+TEST_CASE("a select that parks, times out, is canceled or does not wait allocates nothing") {
+  const rn::channel<int> ch;
+  const rn::channel<int> idle;
+  rn::scoped_context ctx = rn::with_cancel(rn::context::background());
+  std::size_t chosen = 0;
+  std::uint64_t used = 0;
+  support::crew threads;
+  threads.go([&] {
+    const auto before = allocated();
+    chosen = rn::select(rn::on_recv(ch), rn::on_recv(idle), rn::on_done(ctx), rn::on_timeout(1h));
+    chosen += 10 * rn::select(rn::on_recv(ch), rn::on_send(idle, 1), rn::on_done(ctx));
+    used = allocated() - before;
+  });
+  support::wait_until_receiving(ch);
+  ch.send(1);
+  support::wait_until_sending(idle);
+  ctx.cancel();
+  threads.join();
+  CHECK(chosen == 20);
+  CHECK(used == 0);
+
+  const auto before = allocated();
+  const auto timed_out = rn::select(rn::on_recv(ch), rn::on_recv(idle), rn::on_timeout(2ms));
+  const auto none = rn::try_select(rn::on_recv(ch), rn::on_send(idle, 1));
+  const auto after = allocated();
+  CHECK(timed_out == 2);
+  CHECK(none == rn::select_none);
+  CHECK(after == before);
+}
+
+TEST_CASE("a selector allocates nothing once it has waited with its cases") {
+  const rn::channel<int> ch(1);
+  const rn::channel<int> idle;
+  rn::selector cases;
+  int sum = 0;
+  int next = 1;
+  cases.add(rn::on_recv(ch, [&](int v) { sum += v; }));
+  cases.add(rn::on_recv(idle, [&](int v) { sum -= v; }));
+  const std::size_t send = cases.add(rn::on_send(ch, next));
+  REQUIRE(cases.wait() == send);
+  const auto before = allocated();
+  for (int i = 0; i < 1000; ++i) cases.wait();
+  const auto after = allocated();
+  CHECK(after == before);
+  CHECK(sum == 500);
+}
