@@ -206,9 +206,9 @@ TEST_CASE("C56 the sender may go after the receiver, and the other way round, in
             if (by_hand) ends.send.close();
             if (receiver_first) ends.recv = nullptr;
             CHECK(ends.send.try_send(support::counted(9)).status() ==
-                  (receiver_first || by_hand                                       ? rn::status::closed
+                  (receiver_first || by_hand                                          ? rn::status::closed
                    : size && static_cast<std::size_t>(values) >= ends.send.capacity() ? rn::status::would_block
-                                                                                     : rn::status::ok));
+                                                                                      : rn::status::ok));
             ends.send = nullptr;
           }
           CHECK(support::counted::live() == 0);

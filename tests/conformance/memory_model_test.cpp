@@ -55,9 +55,7 @@ std::optional<T> receive(const rn::recv_channel<T>& ch, form how) {
 template <class T>
 bool send(const rn::send_channel<T>& ch, T value, form how) {
   switch (how) {
-    case form::plain:
-      try {
-        ch.send(std::move(value));
+    case form::plain: try { ch.send(std::move(value));
       } catch (const rn::channel_closed&) {
         return false;
       }

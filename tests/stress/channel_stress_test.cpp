@@ -134,7 +134,8 @@ outcome run(support::size_parameter size, int senders, int receivers, int each, 
   support::crew crew;
   int number = 0;
   for (ids& mine : sent)
-    crew.go([&, out = ends.send, me = number++]() mutable { mine = send_all(std::exchange(out, nullptr), me, each, send_mix, ctx); });
+    crew.go(
+        [&, out = ends.send, me = number++]() mutable { mine = send_all(std::exchange(out, nullptr), me, each, send_mix, ctx); });
   const std::size_t limit = how == ending::receivers_leave ? static_cast<std::size_t>(each) / 2 : ~std::size_t{0};
   for (ids& mine : received)
     crew.go([&, in = ends.recv, limit]() mutable { mine = receive_all(std::exchange(in, nullptr), recv_mix, ctx, limit); });
@@ -166,8 +167,8 @@ outcome run(support::size_parameter size, int senders, int receivers, int each, 
 }  // namespace
 
 TEST_CASE("C35 C54 B36 B41 every mix of forms, senders and receivers: each value that was sent is received, once, in order") {
-  constexpr unsigned mixes[][2] = {{plain, plain},          {plain, all}, {all, plain},                {all, all},
-                                   {trying, plain | timed}, {many, many}, {plain | selected, selected}};
+  constexpr unsigned mixes[][2] = {
+      {plain, plain}, {plain, all}, {all, plain}, {all, all}, {trying, plain | timed}, {many, many}, {plain | selected, selected}};
   for (const auto size : sizes)
     for (const auto& [send_mix, recv_mix] : mixes)
       for (const ending how : {ending::senders_leave, ending::close, ending::cancel}) {

@@ -3,6 +3,7 @@
 #include <limits>
 #include <list>
 #include <memory>
+#include <numeric>
 #include <ranges>
 #include <runnel/channel.hpp>
 #include <runnel/context.hpp>
@@ -24,6 +25,21 @@ const support::size_parameter sizes[] = {0, 1, 2, 7, std::nullopt};
 
 using words = std::vector<std::string>;
 const words three{"one, and long enough to be moved visibly", "two, and long enough to be moved visibly", "3"};
+
+/// A view that is no borrowed range and stands on somebody's lvalue, as a filter does (clang 14 cannot use libstdc++'s).
+struct view_of : std::ranges::view_base {
+  words* all = nullptr;
+  [[nodiscard]] auto begin() const { return all->begin(); }
+  [[nodiscard]] auto end() const { return all->end(); }
+};
+static_assert(std::ranges::view<view_of> && !std::ranges::borrowed_range<view_of>);
+
+/// The numbers in [from, to).
+std::vector<int> numbers(int from, int to) {
+  std::vector<int> out(static_cast<std::size_t>(to - from));
+  std::iota(out.begin(), out.end(), from);
+  return out;
+}
 
 /// All that is in a channel now.
 template <class T>
@@ -60,14 +76,14 @@ TEST_CASE("send_many sends in order and answers how many") {
     support::crew crew;
     std::size_t count = 0;
     crew.go([&] {
-      count = ch.send_many(std::views::iota(0, 40));
+      count = ch.send_many(numbers(0, 40));
       ch.close();
     });
     while (ch.recv_many(out, 3) != 0) {
     }
     crew.join();
     CHECK(count == 40);
-    CHECK(std::ranges::equal(out, std::views::iota(0, 40)));
+    CHECK(out == numbers(0, 40));
     CHECK(ch.send_many(std::vector{1, 2}) == 0);
   }
 }
@@ -79,7 +95,7 @@ TEST_CASE("send_many moves from an owning rvalue, and copies what somebody else 
   CHECK(values == three);
   CHECK(ch.send_many(std::span(values)) == 3);
   CHECK(values == three);
-  CHECK(ch.send_many(values | std::views::filter([](const std::string&) { return true; })) == 3);
+  CHECK(ch.send_many(view_of{{}, &values}) == 3);
   CHECK(values == three);
   CHECK(ch.send_many(std::as_const(values)) == 3);
   CHECK(ch.send_many(std::list<const char*>{"from", "what converts"}) == 2);
@@ -142,7 +158,7 @@ TEST_CASE("recv_many waits for one, and takes what else is there, up to max") {
     for (int i = 1; i <= fill; ++i) ch.send(i);
     if (fill > 2) CHECK(ch.recv_many(out, 2) == 2);
     if (fill > 0) CHECK(ch.recv_many(out, 100) == static_cast<std::size_t>(fill > 2 ? fill - 2 : fill));
-    CHECK(std::ranges::equal(out, std::views::iota(-1, fill + 1)));
+    CHECK(out == numbers(-1, fill + 1));
     ch.close();
     CHECK(ch.recv_many(out, 100) == 0);
   }
@@ -160,7 +176,7 @@ TEST_CASE("recv_many takes from the senders that wait, too") {
     }
     std::vector<int> out;
     CHECK(ch.recv_many(out, 100) == capacity + 4);
-    CHECK(std::ranges::equal(out, std::views::iota(0, static_cast<int>(capacity) + 4)));
+    CHECK(out == numbers(0, static_cast<int>(capacity) + 4));
   }
 }
 

@@ -285,7 +285,7 @@ TEST_CASE("C54 a channel is an input range that ends when it is drained") {
       seen.push_back(value);
       if (value == 9) break;  // leaves the rest
     }
-    std::ranges::copy(ch | std::views::filter([](int v) { return v % 2 == 0; }), std::back_inserter(seen));
+    std::ranges::copy_if(ch, std::back_inserter(seen), [](int v) { return v % 2 == 0; });
     std::vector<int> expected{0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     for (int i = 10; i < 50; i += 2) expected.push_back(i);
     CHECK(seen == expected);

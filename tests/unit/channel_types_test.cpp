@@ -34,8 +34,8 @@ template <class Handle>
 concept closes = requires(const Handle& h) { h.close(); } || std::constructible_from<rn::close_on_exit, const Handle&>;
 template <class Handle>
 concept receives = requires(const Handle& h) { h.recv(); } || requires(const Handle& h) { h.try_recv(); } ||
-                   requires(const Handle& h, rn::context ctx) { h.recv(ctx); } || requires(const Handle& h) { h.try_recv_for(1s); } ||
-                   requires(const Handle& h) { h.begin(); };
+                   requires(const Handle& h, rn::context ctx) { h.recv(ctx); } ||
+                   requires(const Handle& h) { h.try_recv_for(1s); } || requires(const Handle& h) { h.begin(); };
 template <class Handle, class T>
 concept receives_many = requires(const Handle& h, std::vector<T>& out) { h.recv_many(out, 1); };
 
@@ -151,8 +151,8 @@ TEST_CASE("C71 what cannot be copied is sent by move alone; channel<void> has no
 
 TEMPLATE_TEST_CASE("C20 C71 payloads of every shape go through every kind of channel", "", empty, std::unique_ptr<int>, std::string,
                    over_aligned, std::function<void()>, std::vector<int>, bool, std::any) {
-  for (const support::size_parameter size : {support::size_parameter(0), support::size_parameter(1), support::size_parameter(3),
-                                             support::size_parameter()}) {
+  for (const support::size_parameter size :
+       {support::size_parameter(0), support::size_parameter(1), support::size_parameter(3), support::size_parameter()}) {
     CAPTURE(support::name_of(size));
     const auto ch = support::make<TestType>(size);
     support::crew crew;

@@ -382,21 +382,28 @@ static_assert(starts<std::error_code (*)()> && starts<outcome<int> (*)(const rn:
 static_assert(!starts<int (*)()> && !starts<int (*)(const rn::context&)> && !starts<void (*)(int)>);
 
 TEST_CASE("a failure that does not count is destroyed before wait returns") {
-  const auto token = std::make_shared<int>(0);
-  for (int round = 0; round < 200; ++round) {
+  counter destroyed{0};
+  const auto slowly = [&destroyed](void*) {
+    for (int i = 0; i < 100; ++i) rn::detail::yield();
+    destroyed.fetch_add(1, rn::detail::acq_rel);
+  };
+  for (int round = 0; round < 20; ++round) {
+    destroyed.store(0, rn::detail::relaxed);
     rn::errgroup group;
-    for (int i = 0; i < 3; ++i) group.go([&token] { throw token; });  // two of them are late
+    for (int i = 0; i < 3; ++i) group.go([&] { throw std::shared_ptr<void>(&group, slowly); });
     const std::exception_ptr first = group.wait_result();
     REQUIRE(first != nullptr);
-    REQUIRE(token.use_count() == 2);
+    REQUIRE(destroyed.load(rn::detail::acquire) == 2);
   }
 }
 
 TEST_CASE("a limit may be taken away as soon as no task runs, whoever waits for room") {
   for (int round = 0; round < 300; ++round) {
+    counter ran{0};
+    const auto task = [&ran] { ran.fetch_add(1, rn::detail::relaxed); };
     rn::errgroup group({}, {.limit = 1});
-    group.go([] {});
-    std::thread starter([&] { group.go([] {}); });
+    group.go(task);
+    std::thread starter([&] { group.go(task); });
     for (bool changed = false; !changed;) {
       try {
         group.set_limit(0);
@@ -407,5 +414,6 @@ TEST_CASE("a limit may be taken away as soon as no task runs, whoever waits for 
     }
     starter.join();
     group.wait();
+    REQUIRE(ran.load(rn::detail::acquire) == 2);
   }
 }

@@ -2,7 +2,8 @@
 #include <array>
 #include <cstdint>
 #include <limits>
-#include <runnel/detail/channel_core.hpp>
+#include <memory>
+#include <runnel/channel.hpp>
 #include <runnel/detail/ring.hpp>
 #include <vector>
 

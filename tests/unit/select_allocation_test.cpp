@@ -77,6 +77,7 @@ TEST_CASE("S03 S42 selects whose other cases never fire allocate nothing and lea
   begin.send();
   threads.join();
   ended.open();
+  never_ready.wait();  // its task uses the gate
   CHECK(sum == rounds);
   CHECK(after == before);
   CHECK(support::receiving(idle) == 0);

@@ -17,7 +17,7 @@ namespace support {
 namespace rn = runnel;
 
 /// How often to repeat something: sanitizers make it ten times slower and more.
-constexpr int scaled(int plain, int sanitized) {
+constexpr int scaled(int plain, [[maybe_unused]] int sanitized) {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   return plain < sanitized ? plain : sanitized;
 #elif defined(__has_feature)

@@ -61,7 +61,7 @@ class channel_core {
   // Handles.
 
   void acquire_handles(std::uint64_t handles) noexcept {
-    handles_.fetch_add(handles, relaxed);  // relaxed: whoever copies a handle has one
+    handles_.fetch_add(handles, relaxed);  // [channel_core.handles] relaxed: whoever copies a handle has one
   }
   /// Drops a handle; the last sender's closes the channel, the last receiver's also destroys what is buffered.
   void release_handles(std::uint64_t handles) noexcept {
@@ -439,7 +439,7 @@ class channel_core {
   atomic<std::uint64_t> arrivals_{0};  // rendezvous: how often a call has queued, or the channel closed
 
   alignas(cache_line) atomic<std::uint64_t> handles_{one_sender + one_receiver};
-  atomic<std::uint32_t> sides_{2};
+  atomic<std::uint32_t> sides_{2};  // [channel_core.sides] that are still in use: those that send, those that receive
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

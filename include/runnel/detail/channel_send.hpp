@@ -167,7 +167,8 @@ class send_operations : public Base {
   ///
   /// Effects: the elements of an owning rvalue (`std::move(vector)`) are moved, others copied; one that was not sent is as it was.
   /// Returns: how many were sent; fewer than all only if the channel is closed, or the limit was reached.
-  /// Throws: what copying an element throws, and std::bad_alloc (unbounded): those before it have been sent.
+  /// Throws: what copying an element throws, and std::bad_alloc (unbounded): those before it have been sent. Of a range that can be
+  /// gone through only once (another channel), the element that was not sent is lost with it.
   template <class R>
     requires has_values && range_of_values<R, value_t>
   std::size_t send_many(R&& range) const {

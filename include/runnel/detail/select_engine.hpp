@@ -21,11 +21,14 @@ namespace detail {
 
 /// One case, as the engine sees it.
 struct select_entry {
+  select_entry() noexcept {}  // NOLINT(modernize-use-equals-default): the node stays unwritten until it is needed
   selectable* event = nullptr;  // null: the case has none, or is off
   bool live = false;            // it may still happen
   std::uint32_t order = 0;      // which entry is tried at this place
   std::uint64_t stamp = 0;
-  wait_node node;
+  union {
+    wait_node node;  // made when the case is joined
+  };
 };
 
 /// What a select waits for, and how long.
@@ -54,39 +57,102 @@ struct select_outcome {
 
 class select_engine {
  public:
-  explicit select_engine(select_plan& plan) noexcept : plan_(plan) {}
+  explicit select_engine(select_plan& plan) noexcept : plan_(plan) {}  // the node stays unwritten until it is needed
 
+  /// The whole of it, for a thread.
   select_outcome run() {
-    bool at_once = !plan_.waits || plan_.otherwise_index != select_none || limit() == time_point::min();
-    for (int round = 0;; ++round) {
-      // A context that is done is known before the cases are tried: what is ready wins over it.
-      at_once = at_once || (plan_.stop != nullptr && plan_.stop->reason() != status::ok);
-      if (const std::size_t index = try_all(at_once); index != select_none) return {index, status::ok};
-      if (live_ == 0 && plan_.timeout == never && plan_.otherwise_index == select_none) return {};
-      if (at_once && none_was_ready()) return without();
-      if (at_once && round < rounds_without_queueing) continue;
-      if (const select_outcome outcome = wait(at_once); !again_) return outcome;
+    for (;;) {
+      if (start()) return outcome_;
+      thread_waiter self(true);
+      join_all(self);
+      const bool over = at_once_ || !self.wait(until());
+      if (!over || !self.claim(timeout_node)) self.wait();  // claimed: the claimer is on its way to resume us, or has
+      leave_all();
+      if (conclude(self.claimed_index())) return outcome_;
     }
   }
+
+  // Its parts, for whoever waits otherwise.
+
+  /// The first pass, with what can be said at once. True: it has ended, with outcome().
+  bool start() {
+    at_once_ = !plan_.waits || plan_.otherwise_index != select_none || limit() == time_point::min();
+    for (int round = 0;; ++round) {
+      // A context that is done is known before the cases are tried: what is ready wins over it.
+      at_once_ = at_once_ || (plan_.stop != nullptr && plan_.stop->reason() != status::ok);
+      if (const std::size_t index = try_all(); index != select_none) return ended({index, status::ok});
+      if (live_ == 0 && plan_.timeout == never && plan_.otherwise_index == select_none) return ended({});
+      if (at_once_ && none_was_ready()) return ended(without());
+      if (!at_once_ || round == rounds_without_queueing) return false;
+    }
+  }
+  [[nodiscard]] const select_outcome& outcome() const noexcept { return outcome_; }
+  /// Whether the second pass is only to see that nothing is ready.
+  [[nodiscard]] bool at_once() const noexcept { return at_once_; }
+  /// When the wait ends by itself.
+  [[nodiscard]] time_point until() const noexcept {
+    return plan_.stop == nullptr ? limit() : std::min(limit(), plan_.stop->deadline());
+  }
+
+  /// The second pass. The waiter may have been claimed and resumed when it returns.
+  void join_all(waiter& self) {
+    joined_ = 0;
+    for (; joined_ < plan_.entries.size() && !self.is_claimed(); ++joined_) {
+      select_entry& entry = plan_.entries[joined_];
+      if (!entry.live) continue;
+      std::construct_at(&entry.node);
+      entry.node.owner = &self;
+      entry.node.index = static_cast<std::uint32_t>(joined_);
+      entry.event->join(entry.node);
+    }
+    stop_joined_ = plan_.stop != nullptr && !self.is_claimed();
+    if (!stop_joined_) return;
+    std::construct_at(&stop_node_);
+    stop_node_.owner = &self;
+    stop_node_.index = stop_node;
+    plan_.stop->join(stop_node_);
+  }
+  /// The third pass, once the waiter has been claimed.
+  void leave_all() noexcept {
+    for (std::size_t i = 0; i < joined_; ++i)
+      if (plan_.entries[i].live) plan_.entries[i].event->leave(plan_.entries[i].node);
+    if (stop_joined_) plan_.stop->leave(stop_node_);
+  }
+  /// What the claim means. True: it has ended, with outcome(). False: what happened does not complete a case.
+  bool conclude(std::uint32_t claimed) {
+    if (claimed == stop_node) return ended(stopped());
+    if (claimed == timeout_node) return ended(at_once_ ? without() : at(until()));
+    select_entry& entry = plan_.entries[claimed];
+    return entry.event->finish(entry.node) && ended({claimed, status::ok});
+  }
+
+  /// The indices under which a waiter is claimed if it is for no case.
+  static constexpr std::uint32_t stop_node = 1U << 30;
+  static constexpr std::uint32_t timeout_node = stop_node + 1;
 
  private:
   static constexpr int rounds_without_queueing = 3;
 
+  bool ended(select_outcome outcome) noexcept {
+    outcome_ = outcome;
+    return true;
+  }
   [[nodiscard]] time_point limit() const noexcept { return std::min(plan_.timeout, plan_.limit); }
 
-  /// The first pass. Returns: the index of the case that happened, or select_none.
-  std::size_t try_all(bool at_once) {
+  /// Returns: the index of the case that happened, or select_none.
+  std::size_t try_all() {
     const std::span<select_entry> entries = plan_.entries;
     const auto size = static_cast<std::uint32_t>(entries.size());
     live_ = 0;
+    random_draws chance;
     for (std::uint32_t i = 0; i < size; ++i) entries[i].order = i;
     for (std::uint32_t i = 0; i < size; ++i) {
-      if (!plan_.biased && i + 1 < size) std::swap(entries[i].order, entries[i + random_below(size - i)].order);
+      if (!plan_.biased && i + 1 < size) std::swap(entries[i].order, entries[i + chance.below(size - i)].order);
       const std::uint32_t index = entries[i].order;
       select_entry& entry = entries[index];
       entry.live = false;
       if (entry.event == nullptr) continue;
-      if (at_once) entry.stamp = entry.event->stamp();
+      if (at_once_) entry.stamp = entry.event->stamp();
       const attempt how = entry.event->try_now();
       if (how == attempt::done) return index;
       entry.live = how == attempt::not_yet;
@@ -113,46 +179,6 @@ class select_engine {
   }
   [[nodiscard]] select_outcome stopped() const noexcept { return {select_none, plan_.stop->reason()}; }
 
-  /// The second and third pass. `again_`: what happened does not complete a case.
-  select_outcome wait(bool at_once) {
-    const auto size = static_cast<std::uint32_t>(plan_.entries.size());
-    const std::uint32_t stop_index = size;
-    const std::uint32_t timeout_index = size + 1;
-    thread_waiter self(true);
-    wait_node stop_node;
-    bool stop_joined = false;
-
-    std::uint32_t joined = 0;
-    for (; joined < size && !self.is_claimed(); ++joined) {
-      select_entry& entry = plan_.entries[joined];
-      if (!entry.live) continue;
-      entry.node = wait_node{};
-      entry.node.owner = &self;
-      entry.node.index = joined;
-      entry.event->join(entry.node);
-    }
-    time_point until = limit();
-    if (plan_.stop != nullptr) {
-      until = std::min(until, plan_.stop->deadline());
-      stop_node.owner = &self;
-      stop_node.index = stop_index;
-      stop_joined = !self.is_claimed();
-      if (stop_joined) plan_.stop->join(stop_node);
-    }
-
-    const bool timed_out = (at_once || !self.wait(until)) && self.claim(timeout_index);
-    if (!timed_out) self.wait();  // claimed: the claimer is on its way to resume us, or has
-    for (std::uint32_t i = 0; i < joined; ++i)
-      if (plan_.entries[i].live) plan_.entries[i].event->leave(plan_.entries[i].node);
-    if (stop_joined) plan_.stop->leave(stop_node);
-
-    again_ = false;
-    if (timed_out) return at_once ? without() : at(until);
-    const std::uint32_t index = self.claimed_index();
-    if (index == stop_index) return stopped();
-    again_ = !plan_.entries[index].event->finish(plan_.entries[index].node);
-    return {index, status::ok};
-  }
   /// The answer when this time, the earliest of all limits, has passed.
   [[nodiscard]] select_outcome at(time_point until) const noexcept {
     if (until == plan_.timeout) return {plan_.timeout_index, status::ok};
@@ -161,8 +187,14 @@ class select_engine {
   }
 
   select_plan& plan_;
+  select_outcome outcome_;
   std::size_t live_ = 0;
-  bool again_ = false;
+  std::size_t joined_ = 0;
+  bool at_once_ = false;
+  bool stop_joined_ = false;
+  union {
+    wait_node stop_node_;  // made when the context is joined
+  };
 };
 
 }  // namespace detail

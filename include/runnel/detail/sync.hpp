@@ -269,5 +269,26 @@ inline std::uint32_t random_below(std::uint32_t bound) noexcept {
   return static_cast<std::uint32_t>(((random() >> 32U) * bound) >> 32U);
 }
 
+/// Small random numbers, several from each of the thread's.
+class random_draws {
+ public:
+  /// Uniform in [0, bound); for bounds up to 256 its bias is below 1 in 256.
+  std::uint32_t below(std::uint32_t bound) noexcept {
+    if (bound > 256) return random_below(bound);
+    if (left_ == 0) {
+      pool_ = random();
+      left_ = 4;
+    }
+    --left_;
+    const auto drawn = static_cast<std::uint32_t>(pool_ & 0xFFFFU);
+    pool_ >>= 16U;
+    return (drawn * bound) >> 16U;
+  }
+
+ private:
+  std::uint64_t pool_ = 0;
+  unsigned left_ = 0;
+};
+
 }  // namespace detail
 }  // namespace runnel::inline RUNNEL_ABI

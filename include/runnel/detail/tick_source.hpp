@@ -42,7 +42,7 @@ class tick_source final : private timer_entry, private waiter {
   /// Throws: std::system_error if there is no thread for timers: then it stays idle.
   void start(time_point first, duration period, missed late) {
     const bool at_once = first <= now();
-    if (!at_once && first != never) timer_queue::instance().start();
+    if (first != never && (!at_once || period != duration::zero())) timer_queue::instance().start();
     scoped_lock lock(mutex_);
     RUNNEL_ASSERT(phase_ == phase::idle);
     due_ = first;

@@ -167,6 +167,7 @@ class thread_waiter : public waiter {
 
   /// Waits until it was resumed (true), or the deadline has passed (false; it may still be resumed).
   bool wait(time_point deadline) noexcept {
+    if (has_passed(deadline)) return state_.load(acquire) == done;  // [thread_waiter.state] as below
     // [thread_waiter.state] acquire: sees what the claimer wrote before it resumed this waiter.
     for (int i = 0; i < pauses_before_park; ++i) {
       if (state_.load(acquire) == done) return true;
@@ -182,12 +183,13 @@ class thread_waiter : public waiter {
  private:
   enum : std::uint32_t { waiting, sleeping, done };
 
+  static bool has_passed(time_point deadline) noexcept { return deadline != never && now() >= deadline; }
+
   RUNNEL_NOINLINE bool wait_slow(time_point deadline) noexcept {
     // Yields help where the counterparty shares this core or is about to come; where they did not help, this thread
     // spends fewer of them the next time.
     unsigned& budget = this_thread().yields;
-    const unsigned limit = deadline <= time_point::min() ? 0 : budget;
-    for (unsigned i = 0; i < limit; ++i) {
+    for (unsigned left = budget; left > 0 && !has_passed(deadline); --left) {
       yield();
       if (state_.load(acquire) == done) {  // [thread_waiter.state] as above
         if (budget < yields_before_park) ++budget;
@@ -199,7 +201,7 @@ class thread_waiter : public waiter {
     // [thread_waiter.state] acquire on both sides: `done` may be what is seen. A waiter that timed out before is sleeping already.
     state_.compare_exchange(seen, sleeping, acquire, acquire);
     while (state_.load(acquire) != done) {
-      if (deadline != never && now() >= deadline) return state_.load(acquire) == done;
+      if (has_passed(deadline)) return state_.load(acquire) == done;  // [thread_waiter.state] as above
       park(state_, sleeping, deadline);
     }
     return true;

@@ -54,13 +54,13 @@ void catch_crashes() {
 /// False: it failed.
 bool run(const scenario& s, strategy& choices, std::uint64_t most, const char* name, verdict& v, void (*progress)()) {
   std::uint64_t count = 0;
+  copy_text(v.strategy, name);
   for (bool more = true; more && count < most; more = choices.next()) {
-    const outcome& o = execute(&run_body, const_cast<scenario*>(&s), choices, s.limit);
     ++count;
     ++v.executions;
+    const outcome& o = execute(&run_body, const_cast<scenario*>(&s), choices, s.limit);
     if (o.failed) {
       v.failed = true;
-      copy_text(v.strategy, name);
       copy_text(v.message, o.message);
       copy_text(v.decisions, choices.decisions());
       return false;

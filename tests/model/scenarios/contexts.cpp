@@ -12,16 +12,22 @@ void require_canceled(const context& ctx) {
 
 void cancel_against_derive() {
   auto root = rn::with_cancel(context());
+  std::optional<rn::scoped_context> child;
+  std::optional<rn::scoped_context> grandchild;
+  std::optional<rn::scoped_context> other;
   parallel(as("cancel", [&] { root.cancel(); }), as("derive", [&] {
-             const auto child = rn::with_cancel(root);
-             const auto grandchild = rn::with_cancel(child);
-             if (grandchild.done()) require(child.done(), "a context is done that has not been canceled, nor one above it");
+             child.emplace(rn::with_cancel(root));
+             grandchild.emplace(rn::with_cancel(*child));
+             if (grandchild->done()) require(child->done(), "a context is done that has not been canceled, nor one above it");
            }),
            as("derive", [&] {
-             const auto child = rn::with_cancel(root);
-             static_cast<void>(child.done());
+             other.emplace(rn::with_cancel(root));
+             static_cast<void>(other->done());
            }));
   require_canceled(root);
+  require_canceled(*child);
+  require_canceled(*grandchild);
+  require_canceled(*other);
 }
 
 void cancel_against_drop() {

@@ -26,6 +26,9 @@ class counted {
   explicit counted(int value) noexcept : value_(value), mark_(full) { live.fetch_add(1, std::memory_order_relaxed); }
   counted(counted&& other) noexcept : value_(other.value_), mark_(full) {
     other.expect(full);
+    if (moves_are_steps) point(&other, "move", place::current());
+    other.expect(full);
+    value_ = other.value_;
     other.mark_ = moved_from;
     live.fetch_add(1, std::memory_order_relaxed);
   }
@@ -48,6 +51,8 @@ class counted {
   [[nodiscard]] bool has_value() const noexcept { return mark_ == full; }
 
   inline static std::atomic<int> live{0};
+  /// Whether another thread may run in the middle of a move: what the claim of a slot must keep out.
+  inline static bool moves_are_steps = false;
 
  private:
   static constexpr std::uint32_t full = 0xF011F011U;
@@ -204,9 +209,10 @@ void drain(const Channel& ch, tally& t) {
 
 /// A scenario whose values are all counted: none may be left when the body has ended.
 template <class Body>
-std::function<void()> counting(Body body) {
-  return [body] {
+std::function<void()> counting(Body body, bool moves_are_steps = false) {
+  return [body, moves_are_steps] {
     counted::live.store(0, std::memory_order_relaxed);
+    counted::moves_are_steps = moves_are_steps;
     body();
     require(counted::live.load(std::memory_order_relaxed) == 0, "values are left over, or were destroyed twice");
   };

@@ -252,5 +252,10 @@ inline std::uint32_t random_below(std::uint32_t bound, model::place at = model::
 }
 inline std::uint64_t random(model::place at = model::place::current()) noexcept { return model::choose_below(4, at); }
 
+class random_draws {
+ public:
+  std::uint32_t below(std::uint32_t bound, model::place at = model::place::current()) noexcept { return random_below(bound, at); }
+};
+
 }  // namespace detail
 }  // namespace runnel::inline RUNNEL_ABI

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Plants each bug of mutations.txt in a copy of the product's headers, and says whether the tester finds it.
+
+usage: mutations.py --include DIR --build DIR --compiler CXX [--jobs N] [--markdown FILE] [--only WORD] -- OBJECT ...
+The objects are those of the engine and, for the weak lane, after --weak; each bug adds its own scenarios to them.
+"""
+import argparse
+import concurrent.futures
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Bug:
+    def __init__(self, header):
+        match = re.fullmatch(r"\[(.+?)\] (.+)", header)
+        self.name, self.what = match.group(1), match.group(2)
+        self.fields = {"lane": "sc"}
+        self.before = self.after = ""
+        self.result = ""
+
+
+def read(path):
+    bugs, part = [], None
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if part is None:
+            if not line or line.startswith("#"):
+                continue
+            if line.startswith("["):
+                bugs.append(Bug(line))
+            elif line == "<<<":
+                part = "before"
+            else:
+                key, colon, value = line.partition(": ")
+                if not colon:
+                    sys.exit(f"{path}:{number}: not a field: {line}")
+                bugs[-1].fields[key] = value
+        elif line == "===" and part == "before":
+            part = "after"
+        elif line == ">>>":
+            part = None
+        else:
+            setattr(bugs[-1], part, getattr(bugs[-1], part) + line + "\n")
+    return bugs
+
+
+def plant(bug, include, folder):
+    """Copies the headers, with the bug. Returns what is wrong, or nothing."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(include, folder / "include")
+    target = (folder / "include/runnel/detail" / bug.fields["file"]).resolve()
+    text = target.read_text()
+    count = text.count(bug.before)
+    if count != 1:
+        return f"does not fit: its text stands {count} times in {bug.fields['file']}"
+    target.write_text(text.replace(bug.before, bug.after))
+    return ""
+
+
+def find(bug, options):
+    folder = pathlib.Path(options.build) / re.sub(r"\W+", "-", bug.name)
+    wrong = plant(bug, pathlib.Path(options.include), folder)
+    if wrong:
+        return False, wrong
+    weak = bug.fields["lane"] == "weak"
+    objects = options.weak if weak else options.objects
+    program = folder / "runnel_model"
+    build = [options.compiler, "-std=c++20", "-O1", "-w", f"-DRUNNEL_ABI={'v0_model_weak' if weak else 'v0_model'}",
+             f"-I{HERE / ('weak/gateway' if weak else 'gateway')}", f"-I{folder / 'include'}", str(HERE / bug.fields["source"]), *objects,
+             "-o", str(program), *options.libraries.split()]
+    made = subprocess.run(build, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        return False, "does not compile: " + made.stderr.strip().splitlines()[0]
+    names = [name.strip() for name in bug.fields["run"].split(";")]
+    run = subprocess.run([str(program), "--expect-failure", "--jobs", "1", *names], capture_output=True, text=True, timeout=1200,
+                         check=False)
+    found = re.search(r"^(.+) fails \((.+), execution (\d+)\).*:\n  (.+)", run.stdout, re.MULTILINE)
+    shutil.rmtree(folder)
+    if run.returncode != 0 or not found:
+        return False, "NOT FOUND: " + run.stdout.strip().splitlines()[-1]
+    bug.scenario, bug.strategy, bug.executions, bug.symptom = found.groups()
+    return True, f"execution {bug.executions}, {bug.strategy}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--include", required=True)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--compiler", default="c++")
+    parser.add_argument("--libraries", default="-lboost_context")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--markdown")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--objects", nargs="+", default=[])
+    parser.add_argument("--weak", nargs="+", default=[])
+    options = parser.parse_args()
+    bugs = [bug for bug in read(HERE / "mutations.txt")
+            if options.only in bug.name and (options.weak if bug.fields["lane"] == "weak" else options.objects)]
+    found = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for number, (bug, (ok, text)) in enumerate(zip(bugs, pool.map(lambda b: find(b, options), bugs)), 1):
+            found += ok
+            bug.ok, bug.result = ok, text
+            print(f"model: planted bug {number} of {len(bugs)}: {bug.name:<34} {text}", flush=True)
+    if options.markdown:
+        rows = ["| planted bug | found after | by | as |", "|---|---:|---|---|"]
+        for bug in bugs:
+            if bug.ok:
+                symptom = bug.symptom.split(" (")[0]
+                rows.append(f"| {bug.name}: {bug.what} | {bug.executions} | {bug.scenario} | {symptom} |")
+            else:
+                rows.append(f"| {bug.name}: {bug.what} | - | | {bug.result} |")
+        pathlib.Path(options.markdown).write_text("\n".join(rows) + "\n")
+    print(f"model: planted bugs: {found} of {len(bugs)} found")
+    return 0 if found == len(bugs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
