@@ -1,4 +1,5 @@
 // H12 What is done after a close is not ordered before whoever learns of it: ThreadSanitizer must report the race.
+// reported by thread: data race
 #include <runnel/channel.hpp>
 #include <thread>
 
