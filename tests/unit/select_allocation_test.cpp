@@ -34,6 +34,7 @@ void* counted_memory(std::size_t size, std::size_t alignment) {
 
 // Not inlined: g++ 12 would compare what is inlined here with what is not.
 [[gnu::noinline]] void* operator new(std::size_t size) { return counted_memory(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept { return operator new(size); }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t at) {
   return counted_memory(size, static_cast<std::size_t>(at));
 }

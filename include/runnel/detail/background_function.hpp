@@ -86,10 +86,10 @@ class background_function {
     --runs_;
     // Under the lock: whoever waits for the run finds its reference gone, and destroys the function itself.
     const bool last = is_last_ref();
-    const bool awaited = waiting_ != 0;
-    if (awaited) ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
-    lock.unlock();
-    if (awaited) unpark(&ended_, std::numeric_limits<int>::max());
+    const auto* const awaited = waiting_ != 0 ? &ended_ : nullptr;
+    if (awaited != nullptr) ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
+    lock.unlock();  // from here on whoever waits may have destroyed the function
+    if (awaited != nullptr) unpark(awaited, std::numeric_limits<int>::max());
     if (last) delete this;
   }
   // [background_function.refs] acq_rel: whoever destroys it sees all that was done through other references.

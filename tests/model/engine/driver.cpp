@@ -54,7 +54,7 @@ struct shared_state {
       "  --invariants     which scenarios prove which invariant\n"
       "  --table          a line for each scenario\n"
       "  --expect-failure ends well if a scenario fails, and says after how many executions\n"
-      "RUNNEL_MODEL_REPLAY='name:decisions' replays one schedule with a trace.");
+      "--replay 'name:decisions', or RUNNEL_MODEL_REPLAY='name:decisions' replays one schedule with a trace.");
   std::exit(2);
 }
 
@@ -230,16 +230,19 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
   return failed != 0 || cut_off != 0 ? 1 : 0;
 }
 
+/// "name:decisions": one schedule, with a trace.
+int replay(std::string_view request) {
+  const std::size_t colon = request.rfind(':');
+  if (const scenario* const s = named(request.substr(0, colon))) return model::replay(*s, request.substr(colon + 1)) ? 1 : 0;
+  std::fprintf(stderr, "no such scenario\n");
+  return 2;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (const char* const text = std::getenv("RUNNEL_MODEL_REPLAY")) {
-    const std::string_view request = text;
-    const std::size_t colon = request.rfind(':');
-    if (const scenario* const s = named(request.substr(0, colon))) return model::replay(*s, request.substr(colon + 1)) ? 1 : 0;
-    std::fprintf(stderr, "no such scenario\n");
-    return 2;
-  }
+  if (const char* const text = std::getenv("RUNNEL_MODEL_REPLAY")) return replay(text);
+  if (argc == 3 && std::string_view(argv[1]) == "--replay") return replay(argv[2]);
   const options o = parse(argc, argv);
   const auto list = selected(o);
   if (o.list) {

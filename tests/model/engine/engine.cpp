@@ -23,6 +23,8 @@ void __tsan_release(void* address);
 namespace model {
 namespace {
 
+bool race_reported = false;  // by ThreadSanitizer, in this execution
+
 constexpr std::size_t stack_size = std::size_t{256} << 10;
 constexpr std::uint32_t any_step = ~0U;
 constexpr std::uint32_t loose_yields = 3;
@@ -59,6 +61,7 @@ struct {
   std::uint32_t objects_used = 0;
   char start_token = 0;
   char end_token = 0;
+  char help_token = 0;
 } engine;
 
 std::uint32_t number_of(const thread& t) noexcept { return static_cast<std::uint32_t>(&t - engine.threads.data()); }
@@ -222,7 +225,6 @@ void start_parts(const part* parts, unsigned count) noexcept {
 }
 void join_parts(bool may_stick) noexcept {
   engine.may_stick = may_stick;
-  engine.stuck = 0;
   if (engine.parts_left != 0) block(thread::state::joining);
   engine.may_stick = false;
   order_after(&engine.end_token);
@@ -292,6 +294,7 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
   engine.result.failed = false;
   engine.result.steps = engine.result.most_locks_held = 0;
   ++engine.execution;
+  race_reported = false;
   forget_names();
   choices.begin();
   engine.running = true;
@@ -303,8 +306,13 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
   order_after(&engine.end_token);
   engine.running = false;
   if (!engine.result.failed) check_memory();
+  if (race_reported) {
+    engine.result.failed = true;
+    engine.result.message = "ThreadSanitizer reports a race: see above";
+  }
   return engine.result;
 }
+void note_race() noexcept { race_reported = true; }
 
 void run_parts(const part* parts, unsigned count) noexcept {
   start_parts(parts, count);
@@ -316,7 +324,10 @@ bool run_parts_or_stick(const part* parts, unsigned count) noexcept {
   return engine.stuck != 0;
 }
 bool is_stuck(unsigned part_index) noexcept { return (engine.stuck >> (part_index + 1) & 1U) != 0; }
-void run_stuck_parts() noexcept { join_parts(false); }
+void run_stuck_parts() noexcept {
+  order_before(&engine.help_token);
+  join_parts(false);
+}
 
 std::uint32_t most_locks_held() noexcept { return engine.result.most_locks_held; }
 std::uint32_t steps_made() noexcept { return engine.result.steps; }
@@ -371,8 +382,9 @@ void park_here(const void* word, std::int64_t deadline) noexcept {
   t.timed_out = false;
   t.parked_at = ++engine.parks;
   if (deadline != no_deadline) engine.timed |= bit_of(t);
-  if (t.daemon) order_before(&engine.end_token);
+  order_before(&engine.end_token);  // for who outlives it: the main thread, if this one is stuck, and the next execution
   block(thread::state::parked);
+  if (engine.stuck != 0) order_after(&engine.help_token);
   if (tracing()) trace("", t.timed_out ? "wakes: it is time" : "wakes", 0);
 }
 
@@ -480,3 +492,7 @@ bool lives_on_a_stack(const void* address, const char*& whose) noexcept {
 std::string choices_so_far() { return engine.choices == nullptr ? std::string() : engine.choices->decisions(); }
 
 }  // namespace model
+
+#if defined(RUNNEL_MODEL_TSAN)
+extern "C" void __tsan_on_report(void*) { model::note_race(); }
+#endif

@@ -22,6 +22,12 @@ void copy_text(char (&to)[n], const std::string& from) {
   std::snprintf(to, n, "%s", from.c_str());
 }
 
+#if defined(RUNNEL_MODEL_TSAN) || defined(RUNNEL_MODEL_ASAN)
+
+void catch_signals() {}  // the sanitizer says more about a crash
+
+#else
+
 /// A crash is a failure like any other, but the last one of its process.
 void on_crash(int number) {
   ledger::close();
@@ -33,11 +39,7 @@ void on_crash(int number) {
   std::_Exit(3);
 }
 
-void catch_crashes() {
-  static bool done = false;
-  if (done) return;
-  done = true;
-#if !defined(RUNNEL_MODEL_TSAN) && !defined(RUNNEL_MODEL_ASAN)
+void catch_signals() {
   static char stack[64 << 10];
   stack_t alternative{};
   alternative.ss_sp = stack;
@@ -45,9 +47,17 @@ void catch_crashes() {
   ::sigaltstack(&alternative, nullptr);
   struct sigaction action {};
   action.sa_handler = &on_crash;
-  action.sa_flags = SA_ONSTACK | SA_RESETHAND;
+  action.sa_flags = static_cast<int>(SA_ONSTACK | SA_RESETHAND);
   for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigaction(number, &action, nullptr);
+}
+
 #endif
+
+void catch_crashes() {
+  static bool done = false;
+  if (done) return;
+  done = true;
+  catch_signals();
   std::set_terminate([] { fail("std::terminate: an exception escapes"); });
 }
 

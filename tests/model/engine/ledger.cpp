@@ -1,3 +1,5 @@
+#if !defined(RUNNEL_MODEL_TSAN)  // ledger_tsan.cpp stands in its place then
+
 #include "ledger.hpp"
 
 #include <cstdlib>
@@ -19,7 +21,6 @@ namespace {
 struct header {
   std::size_t size;
   std::uint32_t number;
-  std::uint16_t gap;  // from the start of the header's room to the block
   enum : std::uint8_t { live, freed, forever } state;
   header* next;
 };
@@ -32,7 +33,6 @@ char* top = nullptr;
 header* first = nullptr;
 header* last = nullptr;
 std::uint32_t count = 0;
-std::uint32_t failing = 0;
 bool opened = false;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) noexcept { return (n + to - 1) / to * to; }
@@ -54,22 +54,6 @@ bool owns(const void* address) noexcept {
 header* header_of(void* block) noexcept { return reinterpret_cast<header*>(static_cast<char*>(block) - sizeof(header)); }
 char* start_of(const header* h) noexcept { return reinterpret_cast<char*>(const_cast<header*>(h)) + sizeof(header); }
 
-#if defined(RUNNEL_MODEL_TSAN)
-
-// ThreadSanitizer wants to see every allocation and release for itself: a release that is unordered with an access is a race.
-struct forever_node {
-  forever_node* next;
-};
-forever_node* forever = nullptr;
-
-void* allocate(std::size_t size, std::size_t alignment) noexcept {
-  void* const memory = alignment <= unit ? std::malloc(size == 0 ? 1 : size) : std::aligned_alloc(alignment, round_up(size, alignment));
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-#else
-
 /// A block with a guard after it, so that AddressSanitizer sees an overrun.
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
   if (alignment < unit) alignment = unit;
@@ -81,7 +65,7 @@ void* allocate(std::size_t size, std::size_t alignment) noexcept {
   protect(start, size, false);
   header* const h = header_of(start);
   protect(h, sizeof(header), false);
-  *h = header{size, ++count, 0, header::live, nullptr};
+  *h = header{size, ++count, header::live, nullptr};
   (first == nullptr ? first : last->next) = h;
   last = h;
   return start;
@@ -95,14 +79,9 @@ void release(void* memory) noexcept {
   protect(memory, h->size, true);
 }
 
-#endif
-
 }  // namespace
 
 void open() noexcept {
-#if defined(RUNNEL_MODEL_TSAN)
-  while (forever != nullptr) std::free(std::exchange(forever, forever->next));
-#else
   if (arena == nullptr) {
     void* const memory = ::mmap(nullptr, arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) std::abort();
@@ -112,8 +91,6 @@ void open() noexcept {
   top = arena;
   first = last = nullptr;
   count = 0;
-#endif
-  failing = 0;
   opened = true;
 }
 void close() noexcept { opened = false; }
@@ -123,16 +100,9 @@ pause::pause() noexcept : was_open_(opened) { opened = false; }
 pause::~pause() { opened = was_open_; }
 
 void* allocate_forever(std::size_t size, std::size_t alignment) {
-#if defined(RUNNEL_MODEL_TSAN)
-  const std::size_t place = round_up(sizeof(forever_node), alignment);
-  auto* const node = static_cast<forever_node*>(allocate(place + size, alignment));
-  node->next = std::exchange(forever, node);
-  return reinterpret_cast<char*>(node) + place;
-#else
   void* const memory = allocate(size, alignment);
   header_of(memory)->state = header::forever;
   return memory;
-#endif
 }
 
 block find(const void* address) noexcept {
@@ -161,10 +131,6 @@ verdict check() noexcept {
   return v;
 }
 
-void fail_allocation(std::uint32_t n) noexcept { failing = n; }
-
-namespace {
-
 void* obtain(std::size_t size, std::size_t alignment) {
   if (!opened) {
     void* const memory = alignment <= unit ? std::malloc(size == 0 ? 1 : size)
@@ -172,28 +138,13 @@ void* obtain(std::size_t size, std::size_t alignment) {
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
   }
-  if (failing != 0 && --failing == 0) throw std::bad_alloc();
   return allocate(size, alignment);
 }
 void give_back(void* memory) noexcept {
-#if !defined(RUNNEL_MODEL_TSAN)
   if (owns(memory)) return release(memory);
-#endif
   std::free(memory);
 }
 
-}  // namespace
 }  // namespace model::ledger
 
-void* operator new(std::size_t size) { return model::ledger::obtain(size, 1); }
-void* operator new[](std::size_t size) { return model::ledger::obtain(size, 1); }
-void* operator new(std::size_t size, std::align_val_t a) { return model::ledger::obtain(size, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t size, std::align_val_t a) { return model::ledger::obtain(size, static_cast<std::size_t>(a)); }
-void operator delete(void* memory) noexcept { model::ledger::give_back(memory); }
-void operator delete[](void* memory) noexcept { model::ledger::give_back(memory); }
-void operator delete(void* memory, std::size_t) noexcept { model::ledger::give_back(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { model::ledger::give_back(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { model::ledger::give_back(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { model::ledger::give_back(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { model::ledger::give_back(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { model::ledger::give_back(memory); }
+#endif

@@ -16,6 +16,11 @@ void open() noexcept;
 /// Allocations are ordinary again.
 void close() noexcept;
 [[nodiscard]] bool is_open() noexcept;
+
+/// What operator new and delete are.
+[[nodiscard]] void* obtain(std::size_t size, std::size_t alignment);
+void give_back(void* memory) noexcept;
+
 /// Closes the ledger for a scope: what the engine itself allocates is none of an execution's business.
 class pause {
  public:
@@ -46,8 +51,5 @@ struct verdict {
   block written_after_free;
 };
 [[nodiscard]] verdict check() noexcept;
-
-/// The n-th allocation from now on fails, once; 0: none.
-void fail_allocation(std::uint32_t n) noexcept;
 
 }  // namespace model::ledger

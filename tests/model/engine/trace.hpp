@@ -18,5 +18,6 @@ void forget_names() noexcept;
 [[nodiscard]] bool lives_on_a_stack(const void* address, const char*& whose) noexcept;
 [[nodiscard]] std::string choices_so_far();
 [[nodiscard]] bool in_assertion() noexcept;
+void note_race() noexcept;
 
 }  // namespace model

@@ -57,16 +57,17 @@ void errgroup_two_failures() {
 void errgroup_limit() {
   rn::errgroup group({}, {.limit = 1});
   int running = 0;
-  const auto task = [&running] {
+  int ran = 0;
+  const auto task = [&] {
     require(++running == 1, "more tasks run than the limit allows");
+    ++ran;
     --running;
   };
-  int started = 0;
   group.go(task);
-  started += group.try_go(task) ? 1 : 0;
+  const bool started = group.try_go(task);
   group.go(task);
   group.wait();
-  require(running == 0, "all tasks have ended");
+  require(running == 0 && ran == (started ? 3 : 2), "all tasks that were started have ended");
 }
 
 void errgroup_cancel_and_wait() {

@@ -24,11 +24,13 @@ inline const std::error_category& made_at_start = rn::detail::category();
 class counted {
  public:
   explicit counted(int value) noexcept : value_(value), mark_(full) { live.fetch_add(1, std::memory_order_relaxed); }
-  counted(counted&& other) noexcept : value_(other.value_), mark_(full) {
+  counted(counted&& other) noexcept : value_(0), mark_(being_made) {
     other.expect(full);
     if (moves_are_steps) point(&other, "move", place::current());
     other.expect(full);
+    expect(being_made);
     value_ = other.value_;
+    mark_ = full;
     other.mark_ = moved_from;
     live.fetch_add(1, std::memory_order_relaxed);
   }
@@ -57,8 +59,9 @@ class counted {
  private:
   static constexpr std::uint32_t full = 0xF011F011U;
   static constexpr std::uint32_t moved_from = 0x0F0F0F0FU;
+  static constexpr std::uint32_t being_made = 0xB01DB01DU;
   void expect(std::uint32_t mark) const noexcept {
-    if (mark_ != mark) fail("a value is read or moved where none is");
+    if (mark_ != mark) fail("a value is read, moved or made where it may not be");
   }
 
   int value_;

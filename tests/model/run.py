@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Runs the tester: every scenario through all strategies, programs at random, recorded schedules, and the planted bugs.
+
+usage: run.py every|long --program FILE [--weak FILE] [--jobs N] -- arguments of mutations.py
+`every` is for every change: bound 2, the seeds fixed. `long` goes to bound 3, with a new seed each time, which is printed.
+The last line says what was done: model: S scenarios, E executions, R/s; planted bugs: F of P found
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+SETS = {
+    "every": {"scenarios": ["--bound", "2", "--random", "3000"],
+              "programs": ["--bound", "2", "--random", "3000", "--generate", "250", "--seed", "1"],
+              "weak": ["--bound", "2", "--random", "20000"]},
+    "long": {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
+             "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],
+             "weak": ["--bound", "3", "--random", "1000000", "--seed", "0"]},
+}
+
+
+def stream(command, pattern):
+    """Runs a command, shows what it prints, and answers its exit code and the match in its last line."""
+    print("model: " + " ".join(pathlib.Path(word).name if "/" in word else word for word in map(str, command)), flush=True)
+    last = ""
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() or last
+    return process.returncode, re.search(pattern, last)
+
+
+def replays(program):
+    """Schedules that failed once: none of them may fail again."""
+    failed = 0
+    lines = [line for line in (HERE / "regressions.txt").read_text().splitlines() if line and not line.startswith("#")]
+    for line in lines:
+        done = subprocess.run([program, "--replay", line], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            failed += 1
+            print(f"model: a recorded schedule fails: {line}\n{done.stdout}")
+    print(f"model: {len(lines)} recorded schedules, {failed} failed")
+    return failed == 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--weak")
+    parser.add_argument("--jobs", default="2")
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    mutations = sys.argv[split + 1:]
+    options = parser.parse_args(sys.argv[1:split])
+    arguments = SETS[options.set]
+    start = time.monotonic()
+    good, scenarios, executions = True, 0, 0
+    runs = [(options.program, arguments["scenarios"]), (options.program, arguments["programs"])]
+    if options.weak:
+        runs.append((options.weak, arguments["weak"]))
+    for program, how in runs:
+        code, summary = stream([program, "--jobs", options.jobs, *how], r"(\d+) scenarios, (\d+) executions")
+        good = good and code == 0 and summary is not None
+        if summary:
+            scenarios += int(summary.group(1))
+            executions += int(summary.group(2))
+    rate = executions / (time.monotonic() - start)
+    good = replays(options.program) and good
+    code, bugs = stream([sys.executable, HERE / "mutations.py", "--jobs", options.jobs, *mutations], r"planted bugs: (\d+ of \d+) found")
+    good = good and code == 0
+    print(f"model: {scenarios} scenarios, {executions} executions, {rate:.0f}/s; "
+          f"planted bugs: {bugs.group(1) if bugs else 'none'} found{'' if good else '; FAILED'}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
