@@ -141,7 +141,8 @@ template <class Rep, class Period>
 [[nodiscard]] scoped_context with_timeout(const context& parent, std::chrono::duration<Rep, Period> d,
                                           std::exception_ptr cause = nullptr) {
   const duration length = detail::saturate(d);
-  return detail::make_deadline_scope(parent, detail::saturating_add(detail::now(), length), length <= duration::zero(), std::move(cause));
+  return detail::make_deadline_scope(parent, detail::saturating_add(detail::now(), length), length <= duration::zero(),
+                                     std::move(cause));
 }
 template <class... Args>
 scoped_context with_timeout(const scoped_context&& parent, Args&&...) = delete;

@@ -31,7 +31,8 @@ template <class T, class Base, class F = detail::no_handler>
 /// can, else a send_result. A closed channel makes it ready: chosen, it throws channel_closed, or f gets `closed`.
 template <class T, class Base, class F = detail::no_handler>
   requires(!std::is_void_v<T>)
-[[nodiscard]] auto on_send(const detail::send_operations<T, Base>& to, std::type_identity_t<detail::payload<T>>&& value, F&& f = {}) {
+[[nodiscard]] auto on_send(const detail::send_operations<T, Base>& to, std::type_identity_t<detail::payload<T>>&& value,
+                           F&& f = {}) {
   using source = detail::from_rvalue<T>;
   return detail::send_case<T, source, F>(detail::channel_access::core(to), source{std::addressof(value)}, std::forward<F>(f));
 }
@@ -169,7 +170,8 @@ class owned_case final : public selector_case {
 /// A select whose cases are known at run time. It owns its cases: handles, contexts and futures are kept, handlers are copied.
 ///
 /// A value to send that is an lvalue is read, and copied, at the start of each wait (the copy is kept until the next); an rvalue is
-/// moved in, sent once, and then its case is gone. on_timeout counts from each wait. A slot and an event of your own stay yours and must live as long as the case.
+/// moved in, sent once, and then its case is gone. on_timeout counts from each wait. A slot and an event of your own stay yours, and
+/// must live as long as the case.
 /// Use this for a set of channels that changes; select where the cases can be written down.
 /// Thread safety: one thread at a time; a second wait, or a change of the cases while one waits, is a std::logic_error. Handlers may
 /// add, remove and wait. Example: examples/selector.cpp; Semantics: Go's reflect.Select. Differs: it keeps the cases.

@@ -149,7 +149,7 @@ class result {
 
   [[nodiscard]] std::optional<T> to_optional() const& { return *this ? std::optional<T>(value_) : std::nullopt; }
   [[nodiscard]] std::optional<T> to_optional() && { return *this ? std::optional<T>(std::move(value_)) : std::nullopt; }
-  operator std::optional<T>() const& { return to_optional(); }             // NOLINT(google-explicit-constructor): api
+  operator std::optional<T>() const& { return to_optional(); }               // NOLINT(google-explicit-constructor): api
   operator std::optional<T>() && { return std::move(*this).to_optional(); }  // NOLINT(google-explicit-constructor): api
 
  private:

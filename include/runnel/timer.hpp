@@ -43,7 +43,8 @@ class timer {
   /// escapes from f ends the process. Throws: as above, and what copying f throws.
   template <class Rep, class Period, class F>
     requires std::invocable<std::decay_t<F>&>
-  timer(std::chrono::duration<Rep, Period> d, F&& f) : function_(new detail::timed_function_of<std::decay_t<F>>(std::forward<F>(f))) {
+  timer(std::chrono::duration<Rep, Period> d, F&& f)
+      : function_(new detail::timed_function_of<std::decay_t<F>>(std::forward<F>(f))) {
     start(detail::saturate(d));  // f may use this timer from here on
   }
   timer(const timer&) = delete;
@@ -58,7 +59,9 @@ class timer {
   }
 
   /// The channel of the value; nil for a timer with a function.
-  [[nodiscard]] recv_channel<time_point> channel() const noexcept { return ticks_ ? ticks_->channel() : recv_channel<time_point>(); }
+  [[nodiscard]] recv_channel<time_point> channel() const noexcept {
+    return ticks_ ? ticks_->channel() : recv_channel<time_point>();
+  }
 
   /// Returns: true if the value was not yet received, or f not yet started: now it never will be. False if it has, or was stopped.
   /// Blocks: never for long; does not wait for an f that runs.
@@ -128,9 +131,7 @@ class ticker {
     throw std::invalid_argument(std::string("runnel::") + operation + ": a period of " + std::to_string(period.count()) +
                                 " ns; it must be above zero");
   }
-  void start(duration period) {
-    ticks_.start(detail::saturating_add(detail::now(), period), period, late_);
-  }
+  void start(duration period) { ticks_.start(detail::saturating_add(detail::now(), period), period, late_); }
 
   detail::mutex mutex_;  // one stop or reset at a time
   missed late_;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Plants each bug of mutations.txt in a copy of the product's headers, and says whether the tester finds it.
 
-usage: mutations.py --include DIR --build DIR --compiler CXX [--jobs N] [--markdown FILE] [--only WORD] -- OBJECT ...
-The objects are those of the engine and, for the weak lane, after --weak; each bug adds its own scenarios to them.
+usage: mutations.py --lane LANE --include DIR --build DIR --compiler CXX --objects OBJECT ...
+The objects are those of the engine; each bug adds its own scenarios to them. The lane `plain` has those of `sc` and `weak`.
 """
 import argparse
 import concurrent.futures
@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+LANES = {"plain": ("sc", "weak"), "tsan": ("tsan",), "none": ()}
 
 
 class Bug:
@@ -67,11 +68,10 @@ def find(bug, options):
     if wrong:
         return False, wrong
     weak = bug.fields["lane"] == "weak"
-    objects = options.weak if weak else options.objects
     program = folder / "runnel_model"
-    build = [options.compiler, "-std=c++20", "-O1", "-w", f"-DRUNNEL_ABI={'v0_model_weak' if weak else 'v0_model'}",
-             f"-I{HERE / ('weak/gateway' if weak else 'gateway')}", f"-I{folder / 'include'}", str(HERE / bug.fields["source"]), *objects,
-             "-o", str(program), *options.libraries.split()]
+    build = [options.compiler, "-std=c++20", "-O1", "-w", *options.flags.split(), "-DRUNNEL_ABI=v0_model_planted",
+             *(["-DRUNNEL_MODEL_WEAK"] if weak else []), f"-I{HERE / 'gateway'}", f"-I{folder / 'include'}",
+             str(HERE / bug.fields["source"]), *options.objects, "-o", str(program), *options.libraries.split()]
     made = subprocess.run(build, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         return False, "does not compile: " + made.stderr.strip().splitlines()[0]
@@ -95,11 +95,11 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--markdown")
     parser.add_argument("--only", default="")
+    parser.add_argument("--flags", default="")
+    parser.add_argument("--lane", choices=LANES, default="plain")
     parser.add_argument("--objects", nargs="+", default=[])
-    parser.add_argument("--weak", nargs="+", default=[])
     options = parser.parse_args()
-    bugs = [bug for bug in read(HERE / "mutations.txt")
-            if options.only in bug.name and (options.weak if bug.fields["lane"] == "weak" else options.objects)]
+    bugs = [bug for bug in read(HERE / "mutations.txt") if options.only in bug.name and bug.fields["lane"] in LANES[options.lane]]
     found = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for number, (bug, (ok, text)) in enumerate(zip(bugs, pool.map(lambda b: find(b, options), bugs)), 1):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tester: every scenario through all strategies, programs at random, recorded schedules, and the planted bugs.
 
-usage: run.py every|long --program FILE [--weak FILE] [--jobs N] -- arguments of mutations.py
+usage: run.py every|long --lane LANE --program FILE [--weak FILE] [--jobs N] -- arguments of mutations.py
 `every` is for every change: bound 2, the seeds fixed. `long` goes to bound 3, with a new seed each time, which is printed.
 The last line says what was done: model: S scenarios, E executions, R/s; planted bugs: F of P found
 """
@@ -14,13 +14,19 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
+WEAK = ["program", "segments/boundary after 61", "channel/two sends"]
 SETS = {
-    "every": {"scenarios": ["--bound", "2", "--random", "3000"],
-              "programs": ["--bound", "2", "--random", "3000", "--generate", "250", "--seed", "1"],
-              "weak": ["--bound", "2", "--random", "20000"]},
-    "long": {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
-             "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],
-             "weak": ["--bound", "3", "--random", "1000000", "--seed", "0"]},
+    ("every", "plain"): {"scenarios": ["--bound", "2", "--random", "3000"],
+                         "programs": ["--bound", "2", "--random", "3000", "--generate", "250", "--seed", "1"],
+                         "weak": ["--bound", "2", "--random", "5000", *WEAK]},
+    ("long", "plain"): {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
+                        "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],
+                        "weak": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000", *WEAK]},
+    # Under a sanitizer an execution takes ten times as long, and each one looks at more.
+    ("every", "sanitized"): {"scenarios": ["--bound", "1", "--random", "200"],
+                             "programs": ["--bound", "1", "--random", "200", "--generate", "100", "--seed", "1"]},
+    ("long", "sanitized"): {"scenarios": ["--bound", "2", "--random", "20000", "--seed", "0", "--most", "2000000000"],
+                            "programs": ["--bound", "2", "--random", "5000", "--generate", "500", "--seed", "0"]},
 }
 
 
@@ -50,14 +56,15 @@ def replays(program):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("set", choices=SETS)
+    parser.add_argument("set", choices=("every", "long"))
+    parser.add_argument("--lane", choices=("plain", "tsan", "none"), default="plain")
     parser.add_argument("--program", required=True)
     parser.add_argument("--weak")
     parser.add_argument("--jobs", default="2")
     split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     mutations = sys.argv[split + 1:]
     options = parser.parse_args(sys.argv[1:split])
-    arguments = SETS[options.set]
+    arguments = SETS[options.set, "plain" if options.lane == "plain" else "sanitized"]
     start = time.monotonic()
     good, scenarios, executions = True, 0, 0
     runs = [(options.program, arguments["scenarios"]), (options.program, arguments["programs"])]

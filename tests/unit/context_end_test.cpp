@@ -241,9 +241,9 @@ TEST_CASE("a value whose last handle goes while its context times out is not des
 }
 
 TEST_CASE("a stop callback that blocks holds up no other context of the same signal") {
-  struct sigaction ignore {};
+  struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
-  struct sigaction original {};
+  struct sigaction original{};
   REQUIRE(::sigaction(SIGUSR1, &ignore, &original) == 0);
   {
     const rn::scoped_context one = rn::with_signals(rn::context(), {SIGUSR1});

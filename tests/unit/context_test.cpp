@@ -852,12 +852,12 @@ TEST_CASE("T01 T09 T11 sleep_for is never early, and ends with its context") {
 }
 
 TEST_CASE("a signal ends every context that names it; then the disposition from before is back") {
-  struct sigaction ignore {};
+  struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
-  struct sigaction original {};
+  struct sigaction original{};
   REQUIRE(::sigaction(SIGUSR1, &ignore, &original) == 0);
   const auto handler_of = [](int number) {
-    struct sigaction current {};
+    struct sigaction current{};
     ::sigaction(number, nullptr, &current);
     return current.sa_handler;
   };

@@ -216,7 +216,9 @@ TEST_CASE("a context that is canceled while a future is waited for ends the wait
 TEST_CASE("dropping a future waits for nothing, and what nobody takes is destroyed") {
   auto token = std::make_shared<int>(0);
   gate go_on;
-  { auto dropped = rn::async([&go_on, token] { return go_on.wait(), token; }); }
+  {
+    auto dropped = rn::async([&go_on, token] { return go_on.wait(), token; });
+  }
   CHECK(token.use_count() == 2);
   go_on.open();
   eventually([&] { return token.use_count() == 1; });
@@ -225,7 +227,9 @@ TEST_CASE("dropping a future waits for nothing, and what nobody takes is destroy
 TEST_CASE("the future of work that will never run is ready with a context_error") {
   auto* state = new rn::detail::future_state<int>;
   auto f = rn::detail::future_access::make(*state);
-  { const rn::detail::promise<int> dropped(*state); }
+  {
+    const rn::detail::promise<int> dropped(*state);
+  }
   REQUIRE(f.ready());
   CHECK_THROWS_AS(f.get(), rn::context_error);
 }
@@ -233,7 +237,9 @@ TEST_CASE("the future of work that will never run is ready with a context_error"
 TEST_CASE("C57 a thread_local's destructor may start tasks and wait for them") {
   struct at_exit {
     int* answer = nullptr;
-    ~at_exit() { *answer = rn::async([] { return 9; }).get(); }
+    ~at_exit() {
+      *answer = rn::async([] { return 9; }).get();
+    }
   };
   int answer = 0;
   std::thread([&] {

@@ -25,7 +25,9 @@ struct immovable {
 
 template <class G, class R>
 concept lets_with = requires(G& g) {
-  { g.with([](const int& v) { return v; }) } -> std::same_as<R>;
+  {
+    g.with([](const int& v) { return v; })
+  } -> std::same_as<R>;
 };
 static_assert(lets_with<rn::guarded<int>, int> && lets_with<const rn::guarded<int>, int>);
 static_assert(!std::copy_constructible<rn::guarded<int>> && !std::movable<rn::guarded<int>>);
@@ -231,7 +233,9 @@ TEST_CASE("lockers, waiters and hand-overs mixed, and the guarded ends with its 
     std::thread b([&v = *value] {
       for (int i = 0; i < 20; ++i) ++*v.wait([](int n) { return n % 2 == 0 || n > 19; });
     });
-    { auto last = value->wait([](int n) { return n == 40; }); }
+    {
+      auto last = value->wait([](int n) { return n == 40; });
+    }
     a.join();
     b.join();
     value.reset();
@@ -248,4 +252,28 @@ TEST_CASE("a guarded may end after a wait that gave up, with nobody having used 
     rn::guarded<int> canceled(0);
     CHECK_FALSE(canceled.wait(rn::with_timeout(rn::context(), 1ms), one));
   }
+}
+
+TEST_CASE("what a predicate throws for a wait that has ended meanwhile is destroyed by that waiter, under no lock") {
+  rn::guarded<int> value(0);
+  rn::scoped_context ctx = rn::with_cancel(rn::context());
+  std::thread::id waiter_id;
+  std::thread::id destroyed_by;
+  const auto note = [&destroyed_by](void*) { destroyed_by = std::this_thread::get_id(); };
+  bool got = true;
+  std::thread waiter([&] {
+    waiter_id = std::this_thread::get_id();
+    got = static_cast<bool>(value.wait(ctx, [&](int v) -> bool {
+      if (v == 0) return false;
+      ctx.cancel();  // ends the wait while its predicate is asked
+      throw std::shared_ptr<void>(&value, note);
+    }));
+  });
+  // It has queued for the context's end, and so before that for the value.
+  for (rn::detail::backoff pause; rn::detail::context_access::scope(ctx)->linked().second == 0;) pause.pause();
+  value.with([](int& v) { v = 1; });
+  waiter.join();
+  CHECK_FALSE(got);
+  CHECK(destroyed_by == waiter_id);
+  CHECK(*value.lock() == 1);
 }

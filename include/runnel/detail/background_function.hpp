@@ -59,7 +59,7 @@ class background_function {
   virtual void call() = 0;
 
  private:
-  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // relaxed: whoever adds a reference has one
+  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // [background_function.refs] relaxed: whoever adds one has one
   /// A run, as its thread knows it.
   struct run_record {
     const void* thread;
@@ -88,14 +88,16 @@ class background_function {
     const bool last = is_last_ref();
     const auto* const awaited = waiting_ != 0 ? &ended_ : nullptr;
     if (awaited != nullptr) ended_.fetch_add(1, relaxed);  // [background_function.ended] relaxed: as in wait
-    lock.unlock();  // from here on whoever waits may have destroyed the function
+    // From here on whoever waits may have destroyed the function.
+    lock.unlock();
     if (awaited != nullptr) unpark(awaited, std::numeric_limits<int>::max());
     if (last) delete this;
   }
   // [background_function.refs] acq_rel: whoever destroys it sees all that was done through other references.
   bool is_last_ref() noexcept { return refs_.fetch_sub(1, acq_rel) == 1; }
   void destroy() noexcept {
-    { const scoped_lock lock(mutex_); }  // a run that has dropped its reference lets go of it first
+    mutex_.lock();  // a run that has dropped its reference lets go of it first
+    mutex_.unlock();
     delete this;
   }
   /// Under the lock.

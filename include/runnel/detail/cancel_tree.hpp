@@ -38,7 +38,7 @@ class context_node {
   context_node(const context_node&) = delete;
   context_node& operator=(const context_node&) = delete;
 
-  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // relaxed: whoever adds a reference has one
+  void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // [context_node.refs] relaxed: whoever adds one has one
   /// False: the last reference is gone already.
   bool try_ref() noexcept {
     std::uint32_t seen = refs_.load(relaxed);  // relaxed: as add_ref; the caller's lock keeps the memory
@@ -160,14 +160,17 @@ class cancel_scope : public context_node {
 
   /// One load, unless there is a deadline that nobody has looked at: that is looked at now, and armed.
   [[nodiscard]] bool done() noexcept {
-    const std::uint32_t seen = state_.load(acquire);  // [cancel_scope.state] acquire: sees what happened before the end, and its cause
+    // [cancel_scope.state] acquire: sees what happened before the end, and its cause
+    const std::uint32_t seen = state_.load(acquire);
     if (seen != unarmed) return seen != live;
     return look();
   }
   /// How it ended; ok while it lives. Arms nothing: a deadline that has passed ends it now.
   [[nodiscard]] status reason() noexcept;
   /// How it ended; only once it is done.
-  [[nodiscard]] status outcome() const noexcept { return static_cast<status>(state_.load(acquire)); }  // [cancel_scope.state] as in done
+  [[nodiscard]] status outcome() const noexcept {
+    return static_cast<status>(state_.load(acquire));  // [cancel_scope.state] as in done
+  }
   /// Why it ended; only once it is done.
   [[nodiscard]] std::exception_ptr cause() noexcept;
   /// The earliest deadline up the tree, or `never`.

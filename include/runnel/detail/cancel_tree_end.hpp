@@ -99,7 +99,8 @@ RUNNEL_NOINLINE inline bool cancel_scope::look() noexcept {
 }
 
 inline status cancel_scope::reason() noexcept {
-  if (const std::uint32_t seen = state_.load(acquire); seen > unarmed) return static_cast<status>(seen);  // [cancel_scope.state] as in done
+  const std::uint32_t seen = state_.load(acquire);  // [cancel_scope.state] as in done
+  if (seen > unarmed) return static_cast<status>(seen);
   if (deadline_ == never || now() < deadline_) return status::ok;
   owner_->expire();
   return outcome();

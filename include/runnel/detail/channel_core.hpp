@@ -40,8 +40,9 @@ inline constexpr std::uint64_t one_receiver = std::uint64_t{1} << 32;
 
 template <class T>
 class channel_core {
-  static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
-                "runnel: a channel's values must be nothrow-movable: a throwing move could lose a value (send a std::unique_ptr instead)");
+  static_assert(
+      std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
+      "runnel: a channel's values must be nothrow-movable: a throwing move could lose a value (send a std::unique_ptr instead)");
 
  public:
   /// Made with one handle of both kinds, which the caller adopts.
@@ -86,7 +87,8 @@ class channel_core {
     if (kind_ == store_kind::bounded && state_.load(relaxed) == 0) [[likely]] {
       const trial sent = ring_.try_push(value);
       // [channel_core.state] seq_cst, after the claim of the tail: invariant 8.
-      if (sent == trial::done && (state_.load(seq_cst) & receivers_wait) != 0) [[unlikely]] settle();
+      if (sent == trial::done && (state_.load(seq_cst) & receivers_wait) != 0) [[unlikely]]
+        settle();
       return sent;
     }
     return try_send_slow(value);
@@ -95,7 +97,8 @@ class channel_core {
     if (kind_ == store_kind::bounded && (state_.load(relaxed) & receivers_wait) == 0) [[likely]] {  // [channel_core.state] as above
       const trial received = ring_.try_pop(to);
       // [channel_core.state] seq_cst, after the claim of the head: invariant 8.
-      if (received == trial::done && (state_.load(seq_cst) & senders_wait) != 0) [[unlikely]] settle();
+      if (received == trial::done && (state_.load(seq_cst) & senders_wait) != 0) [[unlikely]]
+        settle();
       return received;
     }
     return try_recv_slow(to);
@@ -193,7 +196,8 @@ class channel_core {
   ~channel_core() { delete segments_; }
 
   trial store_push(T& value) noexcept {
-    return kind_ == store_kind::bounded ? ring_.try_push(value) : trial::would_block;  // nobody queues to send where there is always room
+    // Nobody queues to send where there is always room.
+    return kind_ == store_kind::bounded ? ring_.try_push(value) : trial::would_block;
   }
   trial store_pop(T* to) noexcept {
     switch (kind_) {
@@ -349,7 +353,7 @@ class channel_core {
       wait_node* const next = peer->next;
       if (peer->owner != node.owner) {  // a select never meets itself
         switch (claim_both(node, *peer)) {
-          case claimed::both: {
+          case both_claimed::both: {
             other.remove(*peer);
             T* const from = static_cast<T*>(sends ? node.value : peer->value);
             hand_over(from, static_cast<T*>(sends ? peer->value : node.value));
@@ -357,33 +361,13 @@ class channel_core {
             complete(node, status::ok, wakes);
             return true;
           }
-          case claimed::not_first: return true;  // our select was claimed at another of its channels
-          case claimed::not_second: other.remove(*peer); break;
+          case both_claimed::not_first: return true;  // our select was claimed at another of its channels
+          case both_claimed::not_second: other.remove(*peer); break;
         }
       }
       peer = next;
     }
     return false;
-  }
-
-  enum class claimed : std::uint8_t { both, not_first, not_second };
-  /// Claims two waiters together or neither. Two selects are locked in the order of their addresses: no cycle of waits.
-  static claimed claim_both(wait_node& first, wait_node& second) noexcept {
-    waiter& a = *first.owner;
-    waiter& b = *second.owner;
-    if (!a.multi()) return claim(second) ? claimed::both : claimed::not_second;
-    if (!b.multi()) return claim(first) ? claimed::both : claimed::not_first;
-    const bool in_order = std::less<>{}(&a, &b);
-    waiter& low = in_order ? a : b;
-    waiter& high = in_order ? b : a;
-    if (!low.lock()) return in_order ? claimed::not_first : claimed::not_second;
-    if (!high.lock()) {
-      low.abandon();
-      return in_order ? claimed::not_second : claimed::not_first;
-    }
-    a.commit(first.index);
-    b.commit(second.index);
-    return claimed::both;
   }
 
   bool leave(wait_node& node, wait_queue& queue) noexcept {

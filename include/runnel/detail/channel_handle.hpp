@@ -23,7 +23,8 @@ namespace detail {
 
 /// The types that a channel can carry.
 template <class T>
-concept channel_value = std::is_same_v<T, std::remove_cv_t<T>> && (std::is_void_v<T> || (std::is_object_v<T> && !std::is_array_v<T>));
+concept channel_value =
+    std::is_same_v<T, std::remove_cv_t<T>> && (std::is_void_v<T> || (std::is_object_v<T> && !std::is_array_v<T>));
 
 struct channel_access;
 

@@ -115,7 +115,8 @@ class recv_operations : public Base {
     auto* const core = channel_access::core(*this);
     if (core != nullptr) [[likely]] {
       const trial t = core->try_recv(to);
-      if (t != trial::would_block) [[likely]] return as_status(t);
+      if (t != trial::would_block) [[likely]]
+        return as_status(t);
     }
     return limit.template wait<recv_event<value_t>>(core, to);
   }

@@ -40,10 +40,9 @@ inline constexpr wait_until_time no_limit{never};
 /// Whether the elements of a range may be moved away: it is an rvalue that owns them (a view, also one that is no borrowed
 /// range, such as a filter, may stand on somebody's lvalue), or it gives them as rvalues itself.
 template <class R, class T>
-concept gives_away =
-    std::same_as<std::ranges::range_reference_t<R>, T&&> ||
-    (std::same_as<std::ranges::range_reference_t<R>, T&> && !std::is_lvalue_reference_v<R> &&
-     !std::ranges::view<std::remove_cvref_t<R>> && !std::ranges::borrowed_range<R>);
+concept gives_away = std::same_as<std::ranges::range_reference_t<R>, T&&> ||
+                     (std::same_as<std::ranges::range_reference_t<R>, T&> && !std::is_lvalue_reference_v<R> &&
+                      !std::ranges::view<std::remove_cvref_t<R>> && !std::ranges::borrowed_range<R>);
 
 template <class R, class T>
 concept range_of_values =
@@ -71,8 +70,7 @@ class send_operations : public Base {
   }
   template <class V = value_t>
     requires has_values && std::copy_constructible<V>
-  void send(const value_t& value) const
-  {
+  void send(const value_t& value) const {
     value_t copy(value);
     must_be_sent(put(copy, no_limit));
   }
@@ -84,8 +82,7 @@ class send_operations : public Base {
   }
   template <class V = value_t>
     requires has_values && std::copy_constructible<V>
-  [[nodiscard]] send_result send(const context& ctx, const value_t& value) const
-  {
+  [[nodiscard]] send_result send(const context& ctx, const value_t& value) const {
     value_t copy(value);
     return sent(put(copy, wait_for_context{ctx}));
   }
@@ -97,8 +94,7 @@ class send_operations : public Base {
   }
   template <class V = value_t>
     requires has_values && std::copy_constructible<V>
-  [[nodiscard]] send_result try_send(const value_t& value) const
-  {
+  [[nodiscard]] send_result try_send(const value_t& value) const {
     value_t copy(value);
     return sent(put(copy, no_wait{}));
   }
@@ -111,8 +107,7 @@ class send_operations : public Base {
   }
   template <class Rep, class Period, class V = value_t>
     requires has_values && std::copy_constructible<V>
-  [[nodiscard]] send_result try_send_for(std::chrono::duration<Rep, Period> d, const value_t& value) const
-  {
+  [[nodiscard]] send_result try_send_for(std::chrono::duration<Rep, Period> d, const value_t& value) const {
     return try_send_for(d, value_t(value));
   }
   template <class Clock, class Duration>
@@ -123,8 +118,7 @@ class send_operations : public Base {
   }
   template <class Clock, class Duration, class V = value_t>
     requires has_values && std::copy_constructible<V>
-  [[nodiscard]] send_result try_send_until(std::chrono::time_point<Clock, Duration> at, const value_t& value) const
-  {
+  [[nodiscard]] send_result try_send_until(std::chrono::time_point<Clock, Duration> at, const value_t& value) const {
     return try_send_until(at, value_t(value));
   }
 
@@ -218,12 +212,14 @@ class send_operations : public Base {
     auto* const core = channel_access::core(*this);
     if (core != nullptr) [[likely]] {
       const trial t = core->try_send(value);
-      if (t != trial::would_block) [[likely]] return as_status(t);
+      if (t != trial::would_block) [[likely]]
+        return as_status(t);
     }
     return limit.template wait<send_event<value_t>>(core, std::addressof(value));
   }
   void must_be_sent(status s) const {
-    if (s != status::ok) [[unlikely]] throw_closed();
+    if (s != status::ok) [[unlikely]]
+      throw_closed();
   }
   RUNNEL_NOINLINE void throw_closed() const {
     throw channel_closed("runnel: send on a closed " + channel_access::core(*this)->describe());

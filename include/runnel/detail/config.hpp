@@ -39,3 +39,15 @@
 #define RUNNEL_NOINLINE
 #define RUNNEL_ALWAYS_INLINE inline
 #endif
+
+/// Whether ThreadSanitizer watches: 1 or 0.
+#if defined(__SANITIZE_THREAD__)
+#define RUNNEL_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RUNNEL_TSAN 1
+#endif
+#endif
+#if !defined(RUNNEL_TSAN)
+#define RUNNEL_TSAN 0
+#endif

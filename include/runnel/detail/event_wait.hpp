@@ -28,8 +28,6 @@ inline status wait_event(const context& ctx, selectable& event) {
 }
 
 /// Returns: ok, or would_block. Blocks: never.
-inline status try_event(selectable& event) {
-  return event.try_now() == attempt::done ? status::ok : status::would_block;
-}
+inline status try_event(selectable& event) { return event.try_now() == attempt::done ? status::ok : status::would_block; }
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

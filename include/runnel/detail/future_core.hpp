@@ -58,7 +58,7 @@ class future_core {
   }
 
   /// Adds an owner; whoever does so is one, or knows of one.
-  void share() noexcept { owners_.fetch_add(1, relaxed); }  // relaxed: nothing is published
+  void share() noexcept { owners_.fetch_add(1, relaxed); }  // [future.owners] relaxed: whoever adds one has one, or knows of one
   /// Drops one of the owners.
   void drop() noexcept {
     // [future.owners] acq_rel: the last owner sees all that the other did before it destroys what is left.

@@ -145,7 +145,8 @@ class guard_core {
     std::uint32_t clear = 0;
     for (;;) {
       for (int i = 0; i < pauses_before_park; ++i) {
-        if (barge(word_.load(relaxed), clear)) {  // relaxed: barge acquires
+        // relaxed: barge acquires
+        if (barge(word_.load(relaxed), clear)) {
           owner_.store(this_thread_id(), relaxed);  // relaxed: as in try_lock
           return;
         }
@@ -262,8 +263,7 @@ class guard_core {
 
   void check_invariants() const noexcept {
     RUNNEL_ASSERT((word_.load(relaxed) & held) != 0);  // relaxed, as below: asked by the holder
-    RUNNEL_ASSERT((word_.load(relaxed) & queued) != 0 ||
-                  (retry_ == nullptr && lockers_.empty() && predicates_.empty()));
+    RUNNEL_ASSERT((word_.load(relaxed) & queued) != 0 || (retry_ == nullptr && lockers_.empty() && predicates_.empty()));
   }
 
   atomic<std::uint32_t> word_{0};

@@ -70,7 +70,8 @@ class ring {
         continue;
       }
       if (stamp + lap_size_ == tail + full) {
-        const std::uint64_t head = head_.load(seq_cst);  // [ring.head] seq_cst: sees every claim whose claimer saw no sender waiting
+        const std::uint64_t head =
+            head_.load(seq_cst);  // [ring.head] seq_cst: sees every claim whose claimer saw no sender waiting
         const std::uint64_t again = tail_.load(seq_cst);  // [ring.tail] seq_cst: unchanged, so the ring was full when head was read
         if (again == tail && head + lap_size_ == tail) return trial::would_block;
         if (again == tail) wait.pause();
@@ -100,10 +101,11 @@ class ring {
         continue;
       }
       if (stamp == head) {
-        const std::uint64_t tail = tail_.load(seq_cst);   // [ring.tail] seq_cst: sees every claim whose claimer saw no receiver waiting
-        const std::uint64_t again = head_.load(seq_cst);  // [ring.head] seq_cst: unchanged, so the ring was empty when tail was read
-        if (again == head && (tail & ~closed_bit) == head)
-          return (tail & closed_bit) != 0 ? trial::closed : trial::would_block;
+        const std::uint64_t tail =
+            tail_.load(seq_cst);  // [ring.tail] seq_cst: sees every claim whose claimer saw no receiver waiting
+        const std::uint64_t again =
+            head_.load(seq_cst);  // [ring.head] seq_cst: unchanged, so the ring was empty when tail was read
+        if (again == head && (tail & ~closed_bit) == head) return (tail & closed_bit) != 0 ? trial::closed : trial::would_block;
         if (again == head) wait.pause();
         head = again;
         continue;
@@ -114,7 +116,9 @@ class ring {
   }
 
   /// Sets CLOSED: no claim after this succeeds.
-  void close() noexcept { tail_.fetch_or(closed_bit, seq_cst); }  // [ring.tail] seq_cst: a send is accepted exactly if its claim came first
+  void close() noexcept {
+    tail_.fetch_or(closed_bit, seq_cst);
+  }  // [ring.tail] seq_cst: a send is accepted exactly if its claim came first
 
   [[nodiscard]] bool closed() const noexcept { return (tail_.load(acquire) & closed_bit) != 0; }  // [ring.tail] acquire: with close
   [[nodiscard]] bool drained() const noexcept {

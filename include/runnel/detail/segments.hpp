@@ -51,9 +51,9 @@ class segments {
       // this position's segment: a later one is stored only after the tail has gone on.
       if (!tail_.compare_exchange(tail, tail + step, seq_cst, acquire)) continue;
       if (index + 1 == slots) {
-        here->next.store(next, release);          // [segment.next] release: whoever follows it sees its slots initialized
-        tail_segment_.store(next, release);       // [segments.tail_segment] release: as above
-        tail_.fetch_add(step, seq_cst);           // [segments.tail] release: from slot 63 to slot 0 of the linked segment
+        here->next.store(next, release);     // [segment.next] release: whoever follows it sees its slots initialized
+        tail_segment_.store(next, release);  // [segments.tail_segment] release: as above
+        tail_.fetch_add(step, seq_cst);      // [segments.tail] release: from slot 63 to slot 0 of the linked segment
         next = nullptr;
       }
       slot& at = here->at[index];
@@ -73,7 +73,8 @@ class segments {
         head = head_.load(acquire);
         continue;
       }
-      const std::uint64_t tail = tail_.load(seq_cst);  // [segments.tail] seq_cst: sees every claim whose claimer saw no receiver waiting
+      const std::uint64_t tail =
+          tail_.load(seq_cst);  // [segments.tail] seq_cst: sees every claim whose claimer saw no receiver waiting
       if (at_or_after(head, tail & ~flag)) {
         const std::uint64_t again = head_.load(seq_cst);  // [segments.head] seq_cst: unchanged, so it was empty when tail was read
         if (again == head) return (tail & flag) != 0 ? trial::closed : trial::would_block;
@@ -101,7 +102,9 @@ class segments {
     return trial::done;
   }
 
-  void close() noexcept { tail_.fetch_or(flag, seq_cst); }  // [segments.tail] seq_cst: a send is accepted exactly if its claim came first
+  void close() noexcept {
+    tail_.fetch_or(flag, seq_cst);
+  }  // [segments.tail] seq_cst: a send is accepted exactly if its claim came first
 
   [[nodiscard]] bool closed() const noexcept { return (tail_.load(acquire) & flag) != 0; }  // [segments.tail] acquire: with close
   [[nodiscard]] bool drained() const noexcept {

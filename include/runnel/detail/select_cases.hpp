@@ -133,7 +133,8 @@ struct from_rvalue {
 };
 template <class T>
 struct from_here {
-  from_here(from_rvalue<T>&& source) noexcept : value(std::move(*source.value)) {}  // NOLINT(google-explicit-constructor): a step of it
+  from_here(from_rvalue<T>&& source) noexcept
+      : value(std::move(*source.value)) {}  // NOLINT(google-explicit-constructor): a step of it
   T value;
 };
 

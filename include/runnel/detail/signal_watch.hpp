@@ -54,7 +54,7 @@ class signal_watch {
   struct signal_state {
     atomic<std::uint32_t> arrived{0};
     std::size_t scopes = 0;
-    struct sigaction found {};
+    struct sigaction found{};
   };
 
   template <class T>
@@ -119,8 +119,8 @@ inline void signal_watch::start() {
     ::close(ends[1]);
     throw;
   }
-  write_end_.store(ends[1], relaxed);     // relaxed: published by signal_target
-  signal_target.store(this, release);     // [signal_watch.target] release: the handler sees the pipe
+  write_end_.store(ends[1], relaxed);  // relaxed: published by signal_target
+  signal_target.store(this, release);  // [signal_watch.target] release: the handler sees the pipe
   started_ = true;
 }
 
@@ -140,7 +140,7 @@ inline void signal_watch::watch_signal(int number) {
   signal_state& s = signals_[static_cast<std::size_t>(number)];
   if (s.scopes == 0) {
     s.arrived.store(0, relaxed);  // relaxed: no handler is in place
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = &handler;
     action.sa_flags = SA_RESTART;
     ::sigfillset(&action.sa_mask);
@@ -154,7 +154,7 @@ inline void signal_watch::unwatch_signal(int number) noexcept {
   signal_state& s = signals_[static_cast<std::size_t>(number)];
   RUNNEL_ASSERT(s.scopes != 0);
   if (--s.scopes != 0) return;
-  struct sigaction current {};
+  struct sigaction current{};
   // A handler that somebody has set since is theirs: it stays.
   if (::sigaction(number, nullptr, &current) == 0 && current.sa_handler == &handler) ::sigaction(number, &s.found, nullptr);
 }

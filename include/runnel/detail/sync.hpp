@@ -101,6 +101,11 @@ inline unsigned cpu_count() noexcept {
 /// Blocks the thread while `word` holds `expected`, at most until `deadline`. May return at any time: look again.
 inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never) noexcept {
   static_assert(sizeof(word) == sizeof(std::uint32_t));
+#if RUNNEL_TSAN
+  // ThreadSanitizer keeps a signal back until its thread makes a call that it knows, and a futex is none: the handler would
+  // wait as long as the thread does. So under it no thread sleeps for long without looking.
+  if (const time_point soon = now() + std::chrono::milliseconds(50); soon < deadline) deadline = soon;
+#endif
   timespec at{};
   if (deadline != never) {
     const auto since_epoch = std::max(deadline.time_since_epoch(), duration::zero());
@@ -141,7 +146,9 @@ inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time
 }
 inline void unpark(const atomic<std::uint32_t>* word, int = 1) noexcept {
   parking_bucket& bucket = parking_bucket_of(word);
-  { std::lock_guard lock(bucket.mutex); }  // whoever saw the old word is waiting by now
+  {
+    std::lock_guard lock(bucket.mutex);
+  }  // whoever saw the old word is waiting by now
   bucket.changed.notify_all();
 }
 
@@ -181,7 +188,8 @@ class mutex {
   }
   bool try_lock() noexcept {
     std::uint32_t expected = free;
-    return word_.compare_exchange(expected, held, acquire, relaxed);  // [mutex.word] as in lock; relaxed: nothing is read on failure
+    return word_.compare_exchange(expected, held, acquire,
+                                  relaxed);  // [mutex.word] as in lock; relaxed: nothing is read on failure
   }
   void unlock() noexcept {
     // [mutex.word] release: publishes what was done under the lock to the next holder's acquire.

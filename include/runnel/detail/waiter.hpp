@@ -84,14 +84,35 @@ struct wait_node {
   wait_node* next = nullptr;
   wait_node* previous = nullptr;
   waiter* owner = nullptr;
-  void* value = nullptr;                // where the value is, to send, or goes, to receive
-  std::uint32_t index = 0;              // which case of the waiter this is
-  status outcome = status::ok;          // written by the claimer
-  bool queued = false;                  // on a queue; read and written under its lock
+  void* value = nullptr;        // where the value is, to send, or goes, to receive
+  std::uint32_t index = 0;      // which case of the waiter this is
+  status outcome = status::ok;  // written by the claimer
+  bool queued = false;          // on a queue; read and written under its lock
 };
 
 /// Claims the waiter of a node that is being taken off its queue, for that node.
 inline bool claim(wait_node& node) noexcept { return !node.owner->multi() || node.owner->claim(node.index); }
+
+/// How claiming two waiters together has ended.
+enum class both_claimed : std::uint8_t { both, not_first, not_second };
+/// Claims two waiters together or neither. Two selects are locked in the order of their addresses: no cycle of waits.
+inline both_claimed claim_both(wait_node& first, wait_node& second) noexcept {
+  waiter& a = *first.owner;
+  waiter& b = *second.owner;
+  if (!a.multi()) return claim(second) ? both_claimed::both : both_claimed::not_second;
+  if (!b.multi()) return claim(first) ? both_claimed::both : both_claimed::not_first;
+  const bool in_order = std::less<>{}(&a, &b);
+  waiter& low = in_order ? a : b;
+  waiter& high = in_order ? b : a;
+  if (!low.lock()) return in_order ? both_claimed::not_first : both_claimed::not_second;
+  if (!high.lock()) {
+    low.abandon();
+    return in_order ? both_claimed::not_second : both_claimed::not_first;
+  }
+  a.commit(first.index);
+  b.commit(second.index);
+  return both_claimed::both;
+}
 
 /// First come, first served. Every call is made under the lock of what the queue belongs to.
 class wait_queue {

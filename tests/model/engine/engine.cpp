@@ -12,6 +12,7 @@
 
 #include "ledger.hpp"
 #include "trace.hpp"
+#include "weak.hpp"
 
 #if defined(RUNNEL_MODEL_TSAN)
 extern "C" {
@@ -215,6 +216,7 @@ thread& start_thread(const char* name, void (*body)(void*), void* argument, bool
   t.storage.fill(0);
   engine.ready |= bit_of(t);
   order_before(&engine.start_token);
+  if (engine.current != nullptr) weak::thread_starts(number_of(*engine.current), number_of(t));
   return t;
 }
 
@@ -228,6 +230,8 @@ void join_parts(bool may_stick) noexcept {
   if (engine.parts_left != 0) block(thread::state::joining);
   engine.may_stick = false;
   order_after(&engine.end_token);
+  for (std::uint32_t i = 1; i < engine.used; ++i)
+    if (!engine.threads[i].daemon) weak::thread_joined(0, i);
 }
 
 const char* state_text(const thread& t) noexcept {
@@ -296,8 +300,10 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
   ++engine.execution;
   race_reported = false;
   forget_names();
+  weak::execution_begins();
   choices.begin();
   engine.running = true;
+  engine.current = nullptr;
   ledger::open();
   thread& main = start_thread("main", body, argument, false);
   engine.current = &main;
@@ -409,6 +415,7 @@ void acquire_lock(lock_state& lock, const place& at) noexcept {
     block(thread::state::locked_out);
   }
   lock = {engine.execution, number_of(t) + 1};
+  weak::lock_acquired(&lock);
   if (++t.locks_held > engine.result.most_locks_held) engine.result.most_locks_held = t.locks_held;
   if (tracing()) trace("", "has it", 0);
 }
@@ -423,6 +430,7 @@ void release_lock(lock_state& lock, const place& at) noexcept {
   thread& t = *engine.current;
   if (lock.execution != engine.execution || lock.owner != number_of(t) + 1) fail("a thread unlocks what it has not locked");
   lock.owner = 0;
+  weak::lock_released(&lock);
   --t.locks_held;
   for (std::uint32_t i = 0; i < engine.used; ++i) {
     thread& other = engine.threads[i];
@@ -480,6 +488,10 @@ void order_after([[maybe_unused]] void* object) noexcept {
 }
 
 thread& running_thread() noexcept { return *engine.current; }
+unsigned running_number() noexcept { return number_of(*engine.current); }
+std::uint32_t choose(std::uint32_t count, std::uint32_t free) noexcept {
+  return engine.draining || engine.assertions != 0 ? 0 : engine.choices->choose(count, free, nullptr);
+}
 bool in_assertion() noexcept { return engine.assertions != 0; }
 bool lives_on_a_stack(const void* address, const char*& whose) noexcept {
   for (std::uint32_t i = 0; i < engine.used; ++i) {

@@ -18,6 +18,9 @@ void forget_names() noexcept;
 [[nodiscard]] bool lives_on_a_stack(const void* address, const char*& whose) noexcept;
 [[nodiscard]] std::string choices_so_far();
 [[nodiscard]] bool in_assertion() noexcept;
+[[nodiscard]] unsigned running_number() noexcept;
 void note_race() noexcept;
+/// A choice of the running execution, as strategy::choose makes them.
+[[nodiscard]] std::uint32_t choose(std::uint32_t count, std::uint32_t free) noexcept;
 
 }  // namespace model

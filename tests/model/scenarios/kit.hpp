@@ -23,12 +23,17 @@ inline const std::error_category& made_at_start = rn::detail::category();
 /// A move-only value. Moving from one that is not there, or destroying it twice, fails; so does one that is left at the end.
 class counted {
  public:
-  explicit counted(int value) noexcept : value_(value), mark_(full) { live.fetch_add(1, std::memory_order_relaxed); }
+  explicit counted(int value) noexcept : value_(value), mark_(full) {
+    written(this);
+    live.fetch_add(1, std::memory_order_relaxed);
+  }
   counted(counted&& other) noexcept : value_(0), mark_(being_made) {
     other.expect(full);
     if (moves_are_steps) point(&other, "move", place::current());
     other.expect(full);
     expect(being_made);
+    written(this);
+    written(&other);
     value_ = other.value_;
     mark_ = full;
     other.mark_ = moved_from;
@@ -36,12 +41,15 @@ class counted {
   }
   counted& operator=(counted&& other) noexcept {
     other.expect(full);
+    written(this);
+    written(&other);
     value_ = other.value_;
     mark_ = full;
     other.mark_ = moved_from;
     return *this;
   }
   ~counted() {
+    written(this);
     if (mark_ != full && mark_ != moved_from) fail("a value is destroyed where none lives");
     *const_cast<volatile std::uint32_t*>(&mark_) = dead;
     live.fetch_sub(1, std::memory_order_relaxed);
@@ -57,6 +65,13 @@ class counted {
   inline static bool moves_are_steps = false;
 
  private:
+  /// For the weak-memory lane, which looks for races on values itself.
+  static void written([[maybe_unused]] const void* where) noexcept {
+#if defined(RUNNEL_MODEL_WEAK)
+    weak::data_written(where);
+#endif
+  }
+
   static constexpr std::uint32_t full = 0xF011F011U;
   static constexpr std::uint32_t moved_from = 0x0F0F0F0FU;
   static constexpr std::uint32_t being_made = 0xB01DB01DU;

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "../../../engine/hooks.hpp"
+#include "../../../engine/weak.hpp"
 
 // The product's assertions, evaluated in one step: what they load adds no schedules, unless a scenario asks for it.
 #undef RUNNEL_ASSERT
@@ -46,7 +47,7 @@ inline constexpr time_point never = time_point::max();
 inline constexpr int pauses_before_park = 0;
 inline constexpr unsigned yields_before_park = 0;
 
-inline const char* order_name(std::memory_order order) noexcept {
+[[maybe_unused]] inline const char* order_name(std::memory_order order) noexcept {
   switch (order) {
     case std::memory_order_relaxed: return "relaxed";
     case std::memory_order_consume: return "consume";
@@ -73,6 +74,10 @@ class life_mark {
  private:
   std::uint32_t mark_ = model::alive;
 };
+
+#if defined(RUNNEL_MODEL_WEAK)
+#include "../../weak_atomic.hpp"
+#else
 
 template <class T>
 class atomic {
@@ -141,6 +146,8 @@ class atomic {
   std::atomic<T> value_{};
   life_mark life_;
 };
+
+#endif
 
 inline time_point now(model::place at = model::place::current()) noexcept {
   model::point(nullptr, "now", at);

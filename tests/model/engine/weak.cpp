@@ -1,0 +1,216 @@
+#include "weak.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "engine.hpp"
+#include "trace.hpp"
+
+namespace model::weak {
+namespace {
+
+constexpr std::size_t most_objects = 320;
+constexpr std::size_t most_stores = 4096;
+constexpr std::size_t most_locks = 16;
+constexpr std::size_t most_cells = 1024;  // a power of two
+constexpr std::uint16_t none = 0xFFFF;
+
+struct view {
+  std::array<std::uint16_t, max_threads> clocks{};
+  std::array<std::uint16_t, most_objects> seen{};
+
+  void join(const view& other, std::size_t objects) noexcept {
+    for (std::size_t i = 0; i < max_threads; ++i) clocks[i] = std::max(clocks[i], other.clocks[i]);
+    for (std::size_t i = 0; i < objects; ++i) seen[i] = std::max(seen[i], other.seen[i]);
+  }
+};
+
+struct stored {
+  std::uint64_t value;
+  std::uint16_t previous;  // in the list of all stores: the one before of the same object
+  std::uint16_t place;     // in the object's modification order
+  std::uint16_t carries;   // a view, or none
+};
+struct history {
+  std::uint16_t newest = none;
+  std::uint16_t ordered = 0;  // no seq_cst load reads a store before this place
+};
+/// Plain data at one address.
+struct cell {
+  std::uint64_t execution = 0;
+  const void* address = nullptr;
+  std::uint16_t writer = 0;
+  std::uint16_t written = 0;
+  std::array<std::uint16_t, max_threads> read{};
+};
+
+bool in_use = false;
+std::uint64_t execution = 0;
+std::array<view, max_threads> threads;
+std::array<history, most_objects> objects;
+std::array<stored, most_stores> stores;
+std::array<view, most_stores> views;
+std::array<cell, most_cells> cells;
+struct lock_view {
+  const void* lock;
+  view carries;
+};
+std::array<lock_view, most_locks> locks;
+std::size_t object_count = 0;
+std::size_t store_count = 0;
+std::size_t view_count = 0;
+std::size_t lock_count = 0;
+
+view& own() noexcept { return threads[running_number()]; }
+bool acquires(ordering order) noexcept { return order == ordering::acquire || order == ordering::acq_rel || order == ordering::seq_cst; }
+bool releases(ordering order) noexcept { return order == ordering::release || order == ordering::acq_rel || order == ordering::seq_cst; }
+
+std::uint16_t keep(const view& v) noexcept {
+  require(view_count < most_stores, "an execution with too many release stores");
+  views[view_count] = v;
+  return static_cast<std::uint16_t>(view_count++);
+}
+void append(history& h, std::uint64_t value, std::uint16_t carries) noexcept {
+  require(store_count < most_stores, "an execution with too many stores");
+  const auto place = static_cast<std::uint16_t>(h.newest == none ? 0 : stores[h.newest].place + 1);
+  stores[store_count] = {value, h.newest, place, carries};
+  h.newest = static_cast<std::uint16_t>(store_count++);
+}
+history& history_of(object& o, std::uint64_t first) noexcept {
+  if (o.execution != execution) {
+    require(object_count < most_objects, "an execution with too many atomic objects");
+    o = {execution, static_cast<std::uint32_t>(object_count)};
+    objects[object_count++] = {};
+    append(objects[o.number], first, none);
+  }
+  return objects[o.number];
+}
+void read(object& o, history& h, const stored& s, ordering order) noexcept {
+  own().seen[o.number] = s.place;
+  if (order == ordering::seq_cst) h.ordered = std::max(h.ordered, s.place);
+  if (acquires(order) && s.carries != none) own().join(views[s.carries], object_count);
+}
+void write(object& o, history& h, std::uint64_t value, ordering order, std::uint16_t carried) noexcept {
+  view& self = own();
+  const auto place = static_cast<std::uint16_t>(stores[h.newest].place + 1);
+  self.seen[o.number] = place;
+  ++self.clocks[running_number()];
+  if (releases(order)) {
+    const std::uint16_t kept = keep(self);
+    if (carried != none) views[kept].join(views[carried], object_count);
+    carried = kept;
+  }
+  append(h, value, carried);
+  if (order == ordering::seq_cst) h.ordered = place;
+}
+std::uint16_t oldest_visible(const object& o, const history& h, ordering order) noexcept {
+  return order == ordering::seq_cst ? std::max(own().seen[o.number], h.ordered) : own().seen[o.number];
+}
+
+cell& cell_of(const void* address) noexcept {
+  std::size_t i = (reinterpret_cast<std::uintptr_t>(address) >> 3U) * 0x9E3779B97F4A7C15U >> 54U;
+  for (std::size_t tries = 0; tries < most_cells; ++tries, i = (i + 1) % most_cells) {
+    if (cells[i].execution != execution) {
+      cells[i] = {};
+      cells[i].execution = execution;
+      cells[i].address = address;
+    }
+    if (cells[i].address == address) return cells[i];
+  }
+  fail("an execution with too much plain data");
+}
+
+}  // namespace
+
+void use() noexcept { in_use = true; }
+
+std::uint64_t load(object& o, std::uint64_t first, ordering order) noexcept {
+  history& h = history_of(o, first);
+  const std::uint16_t oldest = oldest_visible(o, h, order);
+  const std::uint16_t newest_place = stores[h.newest].place;
+  const auto count = static_cast<std::uint32_t>(newest_place - oldest + 1);
+  std::uint32_t back = count > 1 ? choose(std::min(count, 8U), 1) : 0;
+  std::uint16_t at = h.newest;
+  for (; back > 0; --back) at = stores[at].previous;
+  read(o, h, stores[at], order);
+  return stores[at].value;
+}
+void store(object& o, std::uint64_t first, std::uint64_t value, ordering order) noexcept {
+  write(o, history_of(o, first), value, order, none);
+}
+std::uint64_t newest(object& o, std::uint64_t first) noexcept { return stores[history_of(o, first).newest].value; }
+std::uint64_t read_newest(object& o, std::uint64_t first, ordering order) noexcept {
+  history& h = history_of(o, first);
+  read(o, h, stores[h.newest], order);
+  return stores[h.newest].value;
+}
+void store_modified(object& o, std::uint64_t value, ordering order) noexcept {
+  history& h = objects[o.number];
+  write(o, h, value, order, stores[h.newest].carries);
+}
+bool fail_on_older(object& o, std::uint64_t first, std::uint64_t expected, ordering failure, std::uint64_t& seen) noexcept {
+  history& h = history_of(o, first);
+  const std::uint16_t oldest = oldest_visible(o, h, failure);
+  std::array<std::uint16_t, 7> others{};
+  std::uint32_t count = 0;
+  for (std::uint16_t at = h.newest; stores[at].place > oldest && count < others.size();) {
+    at = stores[at].previous;
+    if (stores[at].value != expected) others[count++] = at;
+  }
+  const std::uint32_t chosen = count == 0 ? 0 : choose(count + 1, 1);
+  if (chosen == 0) return false;
+  const stored& s = stores[others[chosen - 1]];
+  read(o, h, s, failure);
+  seen = s.value;
+  return true;
+}
+
+void data_written(const void* address) noexcept {
+  cell& c = cell_of(address);
+  view& self = own();
+  if (c.written > self.clocks[c.writer]) fail("a race: plain data is written, and another thread's write does not happen before");
+  for (std::size_t t = 0; t < max_threads; ++t)
+    if (c.read[t] > self.clocks[t]) fail("a race: plain data is written, and another thread's read does not happen before");
+  c.writer = static_cast<std::uint16_t>(running_number());
+  c.written = ++self.clocks[running_number()];
+  c.read = {};
+}
+void data_read(const void* address) noexcept {
+  cell& c = cell_of(address);
+  view& self = own();
+  if (c.written > self.clocks[c.writer]) fail("a race: plain data is read, and another thread's write does not happen before");
+  c.read[running_number()] = ++self.clocks[running_number()];
+}
+
+void execution_begins() noexcept {
+  if (!in_use) return;
+  ++execution;
+  threads.fill({});
+  object_count = store_count = view_count = lock_count = 0;
+}
+void thread_starts(unsigned parent, unsigned child) noexcept {
+  if (!in_use) return;
+  ++threads[parent].clocks[parent];
+  threads[child] = threads[parent];
+}
+void thread_joined(unsigned waiter, unsigned ended) noexcept {
+  if (in_use) threads[waiter].join(threads[ended], object_count);
+}
+void lock_acquired(const void* lock) noexcept {
+  if (!in_use) return;
+  for (std::size_t i = 0; i < lock_count; ++i)
+    if (locks[i].lock == lock) own().join(locks[i].carries, object_count);
+}
+void lock_released(const void* lock) noexcept {
+  if (!in_use) return;
+  ++own().clocks[running_number()];
+  for (std::size_t i = 0; i < lock_count; ++i)
+    if (locks[i].lock == lock) {
+      locks[i].carries = own();
+      return;
+    }
+  require(lock_count < most_locks, "an execution with too many locks");
+  locks[lock_count++] = {lock, own()};
+}
+
+}  // namespace model::weak
