@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-LANES = {"plain": ("sc", "weak"), "tsan": ("tsan",), "none": ()}
+LANES = {"plain": ("sc", "weak"), "tsan": ("tsan",), "asan": ("asan",)}
 
 
 class Bug:

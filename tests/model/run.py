@@ -57,7 +57,7 @@ def replays(program):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("set", choices=("every", "long"))
-    parser.add_argument("--lane", choices=("plain", "tsan", "none"), default="plain")
+    parser.add_argument("--lane", choices=("plain", "tsan", "asan"), default="plain")
     parser.add_argument("--program", required=True)
     parser.add_argument("--weak")
     parser.add_argument("--jobs", default="2")

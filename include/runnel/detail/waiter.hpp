@@ -15,6 +15,8 @@
 #include <runnel/detail/sync.hpp>
 #include <runnel/status.hpp>
 
+#include <functional>
+
 namespace runnel::inline RUNNEL_ABI::detail {
 
 class waiter {

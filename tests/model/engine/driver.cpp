@@ -1,4 +1,7 @@
 // The program: takes the scenarios that are linked in through their plan, in several processes, and says what came of it.
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -9,9 +12,6 @@
 #include <map>
 #include <stdexcept>
 #include <string>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "explore.hpp"
 
@@ -67,21 +67,34 @@ options parse(int argc, char** argv) {
       const char* const end = argv[i] + std::strlen(argv[i]);
       if (std::from_chars(argv[i], end, to).ptr != end) usage();
     };
-    if (word == "--bound") number(o.what.bound);
-    else if (word == "--random") number(o.what.uniform);
-    else if (word == "--most") number(o.what.most_executions);
-    else if (word == "--seed") number(o.what.seed);
-    else if (word == "--generate") number(o.generated);
-    else if (word == "--jobs") number(o.jobs);
-    else if (word == "--list") o.list = true;
-    else if (word == "--invariants") o.invariants = true;
-    else if (word == "--table") o.table = true;
-    else if (word == "--expect-failure") o.expect_failure = true;
-    else if (word.starts_with("-")) usage();
-    else o.filters.emplace_back(word);
+    if (word == "--bound")
+      number(o.what.bound);
+    else if (word == "--random")
+      number(o.what.uniform);
+    else if (word == "--most")
+      number(o.what.most_executions);
+    else if (word == "--seed")
+      number(o.what.seed);
+    else if (word == "--generate")
+      number(o.generated);
+    else if (word == "--jobs")
+      number(o.jobs);
+    else if (word == "--list")
+      o.list = true;
+    else if (word == "--invariants")
+      o.invariants = true;
+    else if (word == "--table")
+      o.table = true;
+    else if (word == "--expect-failure")
+      o.expect_failure = true;
+    else if (word.starts_with("-"))
+      usage();
+    else
+      o.filters.emplace_back(word);
   }
   o.what.priorities = o.what.uniform;
-  if (o.what.seed == 0) o.what.seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000'007U;
+  if (o.what.seed == 0)
+    o.what.seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000'007U;
   return o;
 }
 
@@ -215,17 +228,21 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
     if (is_cut_off) ++cut_off;
     if (o.table || is_cut_off)
       std::printf("%-44s bound %u %s %12llu executions %8.2f s\n", list[i]->name.c_str(), v.bound,
-                  v.failed ? "FAILED   " : v.exhausted ? "exhausted" : is_cut_off ? "CUT OFF  " : "sampled  ", static_cast<unsigned long long>(v.exhaustive), v.seconds);
+                  v.failed      ? "FAILED   "
+                  : v.exhausted ? "exhausted"
+                  : is_cut_off  ? "CUT OFF  "
+                                : "sampled  ",
+                  static_cast<unsigned long long>(v.exhaustive), v.seconds);
     if (v.failed) {
       const char* const name = *v.smallest != 0 ? v.smallest : list[i]->name.c_str();
-      std::printf("\n%s fails (%s, execution %llu)%s%s:\n  %s\n  replay: RUNNEL_MODEL_REPLAY='%s:%s' runnel_model\n", list[i]->name.c_str(),
-                  v.strategy, static_cast<unsigned long long>(v.executions), *v.smallest != 0 ? "; shrunk to " : "", v.smallest, v.message,
-                  name, v.decisions);
+      std::printf("\n%s fails (%s, execution %llu)%s%s:\n  %s\n  replay: RUNNEL_MODEL_REPLAY='%s:%s' runnel_model\n",
+                  list[i]->name.c_str(), v.strategy, static_cast<unsigned long long>(v.executions),
+                  *v.smallest != 0 ? "; shrunk to " : "", v.smallest, v.message, name, v.decisions);
     }
   }
   std::printf("model: %zu scenarios, %llu executions, %.0f/s; %u failed, %u cut off; seed %llu\n", list.size(),
-              static_cast<unsigned long long>(executions), static_cast<double>(executions) / (work_seconds > 0 ? work_seconds : 1), failed,
-              cut_off, static_cast<unsigned long long>(o.what.seed));
+              static_cast<unsigned long long>(executions), static_cast<double>(executions) / (work_seconds > 0 ? work_seconds : 1),
+              failed, cut_off, static_cast<unsigned long long>(o.what.seed));
   if (o.expect_failure) return failed != 0 ? 0 : 1;
   return failed != 0 || cut_off != 0 ? 1 : 0;
 }

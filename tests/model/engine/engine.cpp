@@ -256,7 +256,9 @@ std::string report(const std::string& what) {
 
 void check_memory() {
   const ledger::verdict memory = ledger::check();
-  const auto number = [](const ledger::block& b) { return "allocation #" + std::to_string(b.number) + " of " + std::to_string(b.size) + " bytes"; };
+  const auto number = [](const ledger::block& b) {
+    return "allocation #" + std::to_string(b.number) + " of " + std::to_string(b.size) + " bytes";
+  };
   if (memory.leaks != 0 && !engine.leaks) {
     engine.result.failed = true;
     engine.result.message = std::to_string(memory.leaks) + " leaks, the first " + number(memory.first_leak);
@@ -289,7 +291,8 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
     thread& t = engine.threads[i];
     if (t.now != thread::state::finished) t.now = thread::state::none;  // its stack is abandoned
   }
-  engine.used = engine.ready = engine.timed = engine.yielding = engine.parts_left = engine.stuck = engine.lonely = engine.objects_used = engine.assertions = 0;
+  engine.used = engine.ready = engine.timed = engine.yielding = engine.parts_left = engine.stuck = engine.lonely =
+      engine.objects_used = engine.assertions = 0;
   engine.draining = engine.leaks = engine.may_stick = false;
   engine.parks = 0;
   engine.clock = first_time;
@@ -442,8 +445,8 @@ void release_lock(lock_state& lock, const place& at) noexcept {
 void start_daemon(void (*body)(void*), void* argument, const place& at) noexcept {
   point(nullptr, "start_thread", at);
   thread& t = start_thread("", body, argument, true);
-  static constexpr const char* names[max_threads] = {"", "daemon 1", "daemon 2", "daemon 3", "daemon 4", "daemon 5", "daemon 6",
-                                                     "daemon 7", "daemon 8", "daemon 9", "daemon 10", "daemon 11"};
+  static constexpr const char* names[max_threads] = {"",         "daemon 1", "daemon 2", "daemon 3", "daemon 4",  "daemon 5",
+                                                     "daemon 6", "daemon 7", "daemon 8", "daemon 9", "daemon 10", "daemon 11"};
   t.name = names[number_of(t)];
   if (tracing()) trace("", t.name, 0);
 }
@@ -466,6 +469,7 @@ void* object_of_execution(const void* key, std::size_t size, std::size_t alignme
   for (std::uint32_t i = 0; i < engine.objects_used; ++i) {
     if (engine.objects[i].key != key) continue;
     order_after(engine.objects[i].memory);
+    weak::lock_acquired(engine.objects[i].memory);
     return engine.objects[i].memory;
   }
   if (engine.objects_used == engine.objects.size()) fail("more immortal objects than the engine has room for");
@@ -473,6 +477,7 @@ void* object_of_execution(const void* key, std::size_t size, std::size_t alignme
   make(memory);
   engine.objects[engine.objects_used++] = {key, memory};
   order_before(memory);
+  weak::lock_released(memory);
   return memory;
 }
 

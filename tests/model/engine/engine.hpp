@@ -14,9 +14,9 @@ inline constexpr unsigned max_threads = 12;
 
 /// What a scenario lets the engine do beyond the ordinary.
 struct limits {
-  std::uint32_t steps = 4000;      // an execution with more is a livelock
+  std::uint32_t steps = 4000;         // an execution with more is a livelock
   bool points_in_assertions = false;  // what the product's assertions load is a step like any other
-  bool spurious_wakes = false;     // a parked thread may wake for no reason: a choice that costs as much as a preemption
+  bool spurious_wakes = false;        // a parked thread may wake for no reason: a choice that costs as much as a preemption
 };
 
 /// One thread of the product.
@@ -27,18 +27,18 @@ struct thread {
   state now = state::none;
   bool daemon = false;
   bool timed_out = false;
-  bool entered = false;          // its fiber has left its entry loop's wait
+  bool entered = false;  // its fiber has left its entry loop's wait
   std::uint32_t locks_held = 0;
   std::uint32_t yields = 0;
-  std::uint32_t owed = 0;        // gave way: a mask of threads; see engine.cpp
+  std::uint32_t owed = 0;  // gave way: a mask of threads; see engine.cpp
   const void* waits_for = nullptr;
   std::int64_t deadline = no_deadline;
-  std::uint64_t parked_at = 0;   // its place among the parked, first come first
+  std::uint64_t parked_at = 0;  // its place among the parked, first come first
   const char* name = "";
   void (*body)(void*) = nullptr;
   void* argument = nullptr;
 
-  const char* step = "";         // the last point that it came to
+  const char* step = "";  // the last point that it came to
   const void* object = nullptr;
   place at;
 
@@ -55,7 +55,7 @@ inline void require(bool holds, const char* what) {
 
 struct outcome {
   bool failed = false;
-  std::string message;        // what is wrong and where everybody stands
+  std::string message;  // what is wrong and where everybody stands
   std::uint32_t steps = 0;
   std::uint32_t most_locks_held = 0;
 };

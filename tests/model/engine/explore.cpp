@@ -32,7 +32,8 @@ void catch_signals() {}  // the sanitizer says more about a crash
 void on_crash(int number) {
   ledger::close();
   if (running != nullptr) {
-    copy_text(running->message, std::string("the program crashes: ") + ::strsignal(number) + ", " + trace_position(running_thread()));
+    copy_text(running->message,
+              std::string("the program crashes: ") + ::strsignal(number) + ", " + trace_position(running_thread()));
     copy_text(running->decisions, choices_so_far());
     running->failed = running->finished = true;
   }
@@ -45,7 +46,7 @@ void catch_signals() {
   alternative.ss_sp = stack;
   alternative.ss_size = sizeof stack;
   ::sigaltstack(&alternative, nullptr);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = &on_crash;
   action.sa_flags = static_cast<int>(SA_ONSTACK | SA_RESETHAND);
   for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigaction(number, &action, nullptr);

@@ -26,9 +26,9 @@ struct verdict {
   std::uint64_t executions = 0;
   std::uint64_t exhaustive = 0;  // those of the depth-first search
   double seconds = 0;
-  char strategy[24] = "";        // the last one, which failed if it failed
+  char strategy[24] = "";  // the last one, which failed if it failed
   char decisions[1024] = "";
-  char smallest[256] = "";       // the text that a failing program was shrunk to; message and decisions are that one's
+  char smallest[256] = "";  // the text that a failing program was shrunk to; message and decisions are that one's
   char message[4096] = "";
 };
 

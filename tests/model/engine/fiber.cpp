@@ -1,8 +1,8 @@
 #include "fiber.hpp"
 
-#include <cstdlib>
 #include <cxxabi.h>
 #include <sys/mman.h>
+#include <cstdlib>
 #include <utility>
 
 #if defined(RUNNEL_MODEL_TSAN)

@@ -2,10 +2,10 @@
 
 #include "ledger.hpp"
 
+#include <sys/mman.h>
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <sys/mman.h>
 #include <utility>
 
 #if defined(RUNNEL_MODEL_ASAN)
@@ -44,11 +44,6 @@ void protect([[maybe_unused]] const void* at, [[maybe_unused]] std::size_t size,
   else
     __asan_unpoison_memory_region(at, size);
 #endif
-}
-
-bool owns(const void* address) noexcept {
-  const auto* const at = static_cast<const char*>(address);
-  return arena != nullptr && at >= arena && at < arena + arena_size;
 }
 
 header* header_of(void* block) noexcept { return reinterpret_cast<header*>(static_cast<char*>(block) - sizeof(header)); }
@@ -95,6 +90,10 @@ void open() noexcept {
 }
 void close() noexcept { opened = false; }
 bool is_open() noexcept { return opened; }
+bool owns(const void* address) noexcept {
+  const auto* const at = static_cast<const char*>(address);
+  return arena != nullptr && at >= arena && at < arena + arena_size;
+}
 
 pause::pause() noexcept : was_open_(opened) { opened = false; }
 pause::~pause() { opened = was_open_; }

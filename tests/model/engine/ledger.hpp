@@ -44,6 +44,8 @@ struct block {
   bool freed = false;
 };
 [[nodiscard]] block find(const void* address) noexcept;
+/// Whether the address is in memory that it hands out.
+[[nodiscard]] bool owns(const void* address) noexcept;
 
 struct verdict {
   std::size_t leaks = 0;

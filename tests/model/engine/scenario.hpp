@@ -24,9 +24,9 @@ void add_scenario(scenario s);
 
 /// Scenarios that are made from a text: programs. There is one such language at most.
 struct language {
-  scenario (*make)(std::string_view text);                        // throws std::invalid_argument
+  scenario (*make)(std::string_view text);  // throws std::invalid_argument
   std::string (*generate)(std::uint64_t seed, std::uint64_t number);
-  std::vector<std::string> (*smaller)(std::string_view text);     // the texts of scenarios that a failing one may shrink to
+  std::vector<std::string> (*smaller)(std::string_view text);  // the texts of scenarios that a failing one may shrink to
 };
 void set_language(const language& l);
 [[nodiscard]] const language* known_language() noexcept;

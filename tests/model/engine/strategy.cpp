@@ -75,7 +75,9 @@ std::uint32_t strategy::choose(std::uint32_t count, std::uint32_t free, const al
       if (chosen >= free) --budget_;
       break;
     case kind::uniform: chosen = static_cast<std::uint32_t>(random() % count); break;
-    case kind::priorities: chosen = others == nullptr ? static_cast<std::uint32_t>(random() % count) : by_priority(count, others); break;
+    case kind::priorities:
+      chosen = others == nullptr ? static_cast<std::uint32_t>(random() % count) : by_priority(count, others);
+      break;
     case kind::replay:
       if (k < given_) chosen = made_[k].chosen;
       require(chosen < count, "this replay does not fit the scenario: there is no such alternative");

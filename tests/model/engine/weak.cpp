@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "engine.hpp"
+#include "ledger.hpp"
 #include "trace.hpp"
 
 namespace model::weak {
@@ -12,7 +14,7 @@ namespace {
 constexpr std::size_t most_objects = 320;
 constexpr std::size_t most_stores = 4096;
 constexpr std::size_t most_locks = 16;
-constexpr std::size_t most_cells = 1024;  // a power of two
+constexpr std::size_t most_cells = 1U << 14U;
 constexpr std::uint16_t none = 0xFFFF;
 
 struct view {
@@ -35,13 +37,17 @@ struct history {
   std::uint16_t newest = none;
   std::uint16_t ordered = 0;  // no seq_cst load reads a store before this place
 };
-/// Plain data at one address.
+/// Eight bytes of plain data: for each, who wrote it last and who has read it since, and how far each had come.
 struct cell {
+  struct byte {
+    std::uint16_t written = 0;
+    std::uint16_t writer = 0;
+    std::uint32_t readers = 0;  // a mask
+    std::array<std::uint16_t, max_threads> read{};
+  };
   std::uint64_t execution = 0;
-  const void* address = nullptr;
-  std::uint16_t writer = 0;
-  std::uint16_t written = 0;
-  std::array<std::uint16_t, max_threads> read{};
+  std::uintptr_t place = 0;
+  std::array<byte, 8> bytes{};
 };
 
 bool in_use = false;
@@ -62,12 +68,18 @@ std::size_t view_count = 0;
 std::size_t lock_count = 0;
 
 view& own() noexcept { return threads[running_number()]; }
-bool acquires(ordering order) noexcept { return order == ordering::acquire || order == ordering::acq_rel || order == ordering::seq_cst; }
-bool releases(ordering order) noexcept { return order == ordering::release || order == ordering::acq_rel || order == ordering::seq_cst; }
+bool acquires(ordering order) noexcept {
+  return order == ordering::acquire || order == ordering::acq_rel || order == ordering::seq_cst;
+}
+bool releases(ordering order) noexcept {
+  return order == ordering::release || order == ordering::acq_rel || order == ordering::seq_cst;
+}
 
-std::uint16_t keep(const view& v) noexcept {
+/// What the running thread knows, for others. What it does from here on is not a part of it.
+std::uint16_t publish() noexcept {
   require(view_count < most_stores, "an execution with too many release stores");
-  views[view_count] = v;
+  views[view_count] = own();
+  ++own().clocks[running_number()];
   return static_cast<std::uint16_t>(view_count++);
 }
 void append(history& h, std::uint64_t value, std::uint16_t carries) noexcept {
@@ -91,12 +103,10 @@ void read(object& o, history& h, const stored& s, ordering order) noexcept {
   if (acquires(order) && s.carries != none) own().join(views[s.carries], object_count);
 }
 void write(object& o, history& h, std::uint64_t value, ordering order, std::uint16_t carried) noexcept {
-  view& self = own();
   const auto place = static_cast<std::uint16_t>(stores[h.newest].place + 1);
-  self.seen[o.number] = place;
-  ++self.clocks[running_number()];
+  own().seen[o.number] = place;
   if (releases(order)) {
-    const std::uint16_t kept = keep(self);
+    const std::uint16_t kept = publish();
     if (carried != none) views[kept].join(views[carried], object_count);
     carried = kept;
   }
@@ -107,17 +117,31 @@ std::uint16_t oldest_visible(const object& o, const history& h, ordering order) 
   return order == ordering::seq_cst ? std::max(own().seen[o.number], h.ordered) : own().seen[o.number];
 }
 
-cell& cell_of(const void* address) noexcept {
-  std::size_t i = (reinterpret_cast<std::uintptr_t>(address) >> 3U) * 0x9E3779B97F4A7C15U >> 54U;
+cell& cell_of(std::uintptr_t place) noexcept {
+  std::size_t i = place * 0x9E3779B97F4A7C15U >> 50U;
   for (std::size_t tries = 0; tries < most_cells; ++tries, i = (i + 1) % most_cells) {
     if (cells[i].execution != execution) {
       cells[i] = {};
       cells[i].execution = execution;
-      cells[i].address = address;
+      cells[i].place = place;
     }
-    if (cells[i].address == address) return cells[i];
+    if (cells[i].place == place) return cells[i];
   }
   fail("an execution with too much plain data");
+}
+[[noreturn]] void race(const char* what, std::uintptr_t address, unsigned other) {
+  fail("a race: " + std::string(what) + " does not happen before: " + describe_object(reinterpret_cast<const void*>(address)) +
+       ", thread " + std::to_string(other));
+}
+template <class F>
+void for_each_byte(const void* from, std::size_t size, F f) noexcept {
+  auto address = reinterpret_cast<std::uintptr_t>(from);
+  const std::uintptr_t end = address + size;
+  while (address != end) {
+    cell& c = cell_of(address >> 3U);
+    do f(c.bytes[address & 7U], address);
+    while ((++address & 7U) != 0 && address != end);
+  }
 }
 
 }  // namespace
@@ -126,6 +150,7 @@ void use() noexcept { in_use = true; }
 
 std::uint64_t load(object& o, std::uint64_t first, ordering order) noexcept {
   history& h = history_of(o, first);
+  if (in_assertion()) return stores[h.newest].value;  // a release build does not have it: it may not teach the thread anything
   const std::uint16_t oldest = oldest_visible(o, h, order);
   const std::uint16_t newest_place = stores[h.newest].place;
   const auto count = static_cast<std::uint32_t>(newest_place - oldest + 1);
@@ -165,33 +190,46 @@ bool fail_on_older(object& o, std::uint64_t first, std::uint64_t expected, order
   return true;
 }
 
-void data_written(const void* address) noexcept {
-  cell& c = cell_of(address);
+void data_written(const void* address, std::size_t size) noexcept {
   view& self = own();
-  if (c.written > self.clocks[c.writer]) fail("a race: plain data is written, and another thread's write does not happen before");
-  for (std::size_t t = 0; t < max_threads; ++t)
-    if (c.read[t] > self.clocks[t]) fail("a race: plain data is written, and another thread's read does not happen before");
-  c.writer = static_cast<std::uint16_t>(running_number());
-  c.written = ++self.clocks[running_number()];
-  c.read = {};
+  const unsigned writer = running_number();
+  for_each_byte(address, size, [&](cell::byte& b, std::uintptr_t at) {
+    if (b.written > self.clocks[b.writer]) race("plain data is written, and an earlier write", at, b.writer);
+    for (std::uint32_t mask = b.readers; mask != 0; mask &= mask - 1) {
+      const auto t = static_cast<unsigned>(std::countr_zero(mask));
+      if (b.read[t] > self.clocks[t]) race("plain data is written, and an earlier read", at, t);
+    }
+    b.writer = static_cast<std::uint16_t>(writer);
+    b.written = self.clocks[writer];
+    b.readers = 0;
+  });
 }
-void data_read(const void* address) noexcept {
-  cell& c = cell_of(address);
+void data_read(const void* address, std::size_t size) noexcept {
   view& self = own();
-  if (c.written > self.clocks[c.writer]) fail("a race: plain data is read, and another thread's write does not happen before");
-  c.read[running_number()] = ++self.clocks[running_number()];
+  const unsigned reader = running_number();
+  for_each_byte(address, size, [&](cell::byte& b, std::uintptr_t at) {
+    if (b.written > self.clocks[b.writer]) race("plain data is read, and the write", at, b.writer);
+    b.readers |= 1U << reader;
+    b.read[reader] = self.clocks[reader];
+  });
+}
+bool is_watched(const void* address) noexcept {
+  const char* whose = nullptr;
+  return in_use && ledger::is_open() && !in_assertion() && (ledger::owns(address) || lives_on_a_stack(address, whose));
 }
 
 void execution_begins() noexcept {
   if (!in_use) return;
   ++execution;
   threads.fill({});
+  threads[0].clocks[0] = 1;
   object_count = store_count = view_count = lock_count = 0;
 }
 void thread_starts(unsigned parent, unsigned child) noexcept {
   if (!in_use) return;
-  ++threads[parent].clocks[parent];
   threads[child] = threads[parent];
+  threads[child].clocks[child] = 1;
+  ++threads[parent].clocks[parent];
 }
 void thread_joined(unsigned waiter, unsigned ended) noexcept {
   if (in_use) threads[waiter].join(threads[ended], object_count);
@@ -203,14 +241,12 @@ void lock_acquired(const void* lock) noexcept {
 }
 void lock_released(const void* lock) noexcept {
   if (!in_use) return;
+  std::size_t i = 0;
+  while (i < lock_count && locks[i].lock != lock) ++i;
+  require(i < most_locks, "an execution with too many locks");
+  locks[i] = {lock, own()};
+  lock_count = std::max(lock_count, i + 1);
   ++own().clocks[running_number()];
-  for (std::size_t i = 0; i < lock_count; ++i)
-    if (locks[i].lock == lock) {
-      locks[i].carries = own();
-      return;
-    }
-  require(lock_count < most_locks, "an execution with too many locks");
-  locks[lock_count++] = {lock, own()};
 }
 
 }  // namespace model::weak

@@ -36,9 +36,11 @@ void store_modified(object& o, std::uint64_t value, ordering order) noexcept;
 /// A compare-exchange that reads an older store than the newest, which is not what it expects: a choice. Answers whether it does.
 bool fail_on_older(object& o, std::uint64_t first, std::uint64_t expected, ordering failure, std::uint64_t& seen) noexcept;
 
-// Plain data: fails the execution if what happened to this address before does not happen before this.
-void data_written(const void* address) noexcept;
-void data_read(const void* address) noexcept;
+// Plain data: fails the execution if what was done to these bytes before does not happen before this. See weak_plain.cpp.
+void data_written(const void* address, std::size_t size = 1) noexcept;
+void data_read(const void* address, std::size_t size) noexcept;
+/// Whether it is the product's or a scenario's, and not the engine's.
+[[nodiscard]] bool is_watched(const void* address) noexcept;
 
 // The engine's: threads and locks order what they order. Nothing, unless weak memory is in use.
 void execution_begins() noexcept;

@@ -20,10 +20,11 @@ void two_sends_two_receivers(std::size_t capacity) {
   tally t;
   {
     const auto ch = make(capacity);
-    parallel(as("sender", [&] {
-               send(ch, 1, t.sent[0]);
-               send(ch, 2, t.sent[0]);
-             }),
+    parallel(as("sender",
+                [&] {
+                  send(ch, 1, t.sent[0]);
+                  send(ch, 2, t.sent[0]);
+                }),
              as("receiver 1", [&] { recv(ch, t.received[0]); }), as("receiver 2", [&] { recv(ch, t.received[1]); }));
     require(ch.size() == 0 && !ch.closed(), "nothing is left");
   }
@@ -35,10 +36,11 @@ void laps(std::size_t capacity) {
   tally t;
   {
     const auto ch = make(capacity);
-    parallel(as("sender 1", [&] {
-               send(ch, 1, t.sent[0]);
-               send(ch, 2, t.sent[0]);
-             }),
+    parallel(as("sender 1",
+                [&] {
+                  send(ch, 1, t.sent[0]);
+                  send(ch, 2, t.sent[0]);
+                }),
              as("sender 2", [&] { send(ch, 11, t.sent[1]); }), as("receiver", [&] {
                for (int i = 0; i < 3; ++i) recv(ch, t.received[0]);
              }));
@@ -53,15 +55,17 @@ void receivers_in_order(std::size_t capacity) {
   int first = 0;
   {
     const auto ch = make(capacity);
-    parallel(as("first", [&] {
-               recv(ch, t.received[0]);
-               first = t.received[0].values[0];
-             }),
-             as("second", [&] {
-               until_queued(ch, 1, 0);
-               recv(ch, t.received[1]);
-               order = t.received[1].values[0];
-             }),
+    parallel(as("first",
+                [&] {
+                  recv(ch, t.received[0]);
+                  first = t.received[0].values[0];
+                }),
+             as("second",
+                [&] {
+                  until_queued(ch, 1, 0);
+                  recv(ch, t.received[1]);
+                  order = t.received[1].values[0];
+                }),
              as("sender", [&] {
                until_queued(ch, 2, 0);
                send(ch, 1, t.sent[0]);
@@ -76,10 +80,12 @@ void senders_in_order(std::size_t capacity) {
   {
     const auto ch = make(capacity);
     for (std::size_t i = 0; i < capacity; ++i) send(ch, 90 + static_cast<int>(i), t.sent[3]);
-    parallel(as("first", [&] { send(ch, 1, t.sent[0]); }), as("second", [&] {
-               until_queued(ch, 0, 1);
-               send(ch, 2, t.sent[1]);
-             }),
+    parallel(as("first", [&] { send(ch, 1, t.sent[0]); }),
+             as("second",
+                [&] {
+                  until_queued(ch, 0, 1);
+                  send(ch, 2, t.sent[1]);
+                }),
              as("receiver", [&] {
                until_queued(ch, 0, 2);
                for (std::size_t i = 0; i < capacity + 2; ++i) recv(ch, t.received[0]);
@@ -94,18 +100,20 @@ void batches(std::size_t capacity) {
   tally t;
   {
     const auto ch = make(capacity);
-    parallel(as("sender", [&] {
-               std::vector<counted> values;
-               values.emplace_back(1);
-               values.emplace_back(2);
-               const std::size_t sent = ch.send_many(std::move(values));
-               for (std::size_t i = 0; i < sent; ++i) t.sent[0].add(1 + static_cast<int>(i));
-             }),
-             as("receiver", [&] {
-               std::vector<counted> values;
-               ch.recv_many(values, 3);
-               for (const counted& v : values) t.received[0].add(v.value());
-             }),
+    parallel(as("sender",
+                [&] {
+                  std::vector<counted> values;
+                  values.emplace_back(1);
+                  values.emplace_back(2);
+                  const std::size_t sent = ch.send_many(std::move(values));
+                  for (std::size_t i = 0; i < sent; ++i) t.sent[0].add(1 + static_cast<int>(i));
+                }),
+             as("receiver",
+                [&] {
+                  std::vector<counted> values;
+                  ch.recv_many(values, 3);
+                  for (const counted& v : values) t.received[0].add(v.value());
+                }),
              as("closer", [&] { ch.close(); }));
     drain(ch, t);
   }
@@ -118,11 +126,12 @@ void range(std::size_t capacity) {
     auto ends = capacity == no_bound ? rn::make_channel<counted>(rn::unbounded) : rn::make_channel<counted>(capacity);
     auto& out = ends.send;
     auto& in = ends.recv;
-    parallel(as("sender", [&] {
-               send(out, 1, t.sent[0]);
-               send(out, 2, t.sent[0]);
-               out = nullptr;
-             }),
+    parallel(as("sender",
+                [&] {
+                  send(out, 1, t.sent[0]);
+                  send(out, 2, t.sent[0]);
+                  out = nullptr;
+                }),
              as("receiver", [&] {
                for (counted& v : in) t.received[0].add(v.value());
              }));
@@ -141,10 +150,11 @@ void segments_and_drops(int before) {
     for (int i = 0; i < before; ++i) out.send(counted(1000 + i));
     for (int i = 0; i + 1 < before; ++i) static_cast<void>(in.recv());
     auto copy = out;
-    parallel(as("sender", [&] {
-               send(copy, 1, t.sent[0]);
-               copy = nullptr;
-             }),
+    parallel(as("sender",
+                [&] {
+                  send(copy, 1, t.sent[0]);
+                  copy = nullptr;
+                }),
              as("last sender", [&] { out = nullptr; }), as("last receiver", [&] { in = nullptr; }));
   }
   t.check(true);
@@ -156,10 +166,11 @@ void segment_boundary(int before) {
     const rn::channel<counted> ch(rn::unbounded);
     for (int i = 0; i < before; ++i) ch.send(counted(1000 + i));
     for (int i = 0; i < before; ++i) static_cast<void>(ch.recv());
-    parallel(as("sender 1", [&] {
-               send(ch, 1, t.sent[0]);
-               send(ch, 2, t.sent[0]);
-             }),
+    parallel(as("sender 1",
+                [&] {
+                  send(ch, 1, t.sent[0]);
+                  send(ch, 2, t.sent[0]);
+                }),
              as("sender 2", [&] { send(ch, 11, t.sent[1]); }), as("receiver", [&] {
                for (int i = 0; i < 3; ++i) recv(ch, t.received[0]);
              }));
@@ -182,7 +193,8 @@ void assertions(std::size_t capacity) {
 const enroll all([] {
   for (const std::size_t c : capacities) {
     const std::string suffix = "/" + capacity_name(c);
-    add_scenario({"channel/two sends, two receivers" + suffix, {1, 2, 3, 4, 7, 8, 13}, counting([=] { two_sends_two_receivers(c); }, true)});
+    add_scenario(
+        {"channel/two sends, two receivers" + suffix, {1, 2, 3, 4, 7, 8, 13}, counting([=] { two_sends_two_receivers(c); }, true)});
     add_scenario({"channel/laps" + suffix, {1, 2, 3, 4, 7, 8, 13}, counting([=] { laps(c); })});
     add_scenario({"channel/receivers in order" + suffix, {7, 10, 14}, counting([=] { receivers_in_order(c); })});
     if (c != no_bound) add_scenario({"channel/senders in order" + suffix, {7, 10, 14}, counting([=] { senders_in_order(c); })});
@@ -194,7 +206,8 @@ const enroll all([] {
   for (const int before : {0, 1, 61, 62, 63})
     add_scenario({"segments/drops after " + std::to_string(before), {4, 9, 15}, counting([=] { segments_and_drops(before); })});
   for (const int before : {60, 61, 62})
-    add_scenario({"segments/boundary after " + std::to_string(before), {1, 2, 4, 8, 13}, counting([=] { segment_boundary(before); })});
+    add_scenario(
+        {"segments/boundary after " + std::to_string(before), {1, 2, 4, 8, 13}, counting([=] { segment_boundary(before); })});
 });
 
 }  // namespace

@@ -7,7 +7,8 @@ namespace {
 using rn::context;
 
 void require_canceled(const context& ctx) {
-  require(ctx.done() && ctx.err() == rn::status::canceled && ctx.cause() != nullptr, "a context below a canceled one is not canceled");
+  require(ctx.done() && ctx.err() == rn::status::canceled && ctx.cause() != nullptr,
+          "a context below a canceled one is not canceled");
 }
 
 void cancel_against_derive() {
@@ -15,11 +16,13 @@ void cancel_against_derive() {
   std::optional<rn::scoped_context> child;
   std::optional<rn::scoped_context> grandchild;
   std::optional<rn::scoped_context> other;
-  parallel(as("cancel", [&] { root.cancel(); }), as("derive", [&] {
-             child.emplace(rn::with_cancel(root));
-             grandchild.emplace(rn::with_cancel(*child));
-             if (grandchild->done()) require(child->done(), "a context is done that has not been canceled, nor one above it");
-           }),
+  parallel(as("cancel", [&] { root.cancel(); }),
+           as("derive",
+              [&] {
+                child.emplace(rn::with_cancel(root));
+                grandchild.emplace(rn::with_cancel(*child));
+                if (grandchild->done()) require(child->done(), "a context is done that has not been canceled, nor one above it");
+              }),
            as("derive", [&] {
              other.emplace(rn::with_cancel(root));
              static_cast<void>(other->done());
@@ -94,10 +97,11 @@ void deadline_against_drop() {
 void deadline_ends_the_child() {
   const auto parent = rn::with_timeout(context(), milliseconds(10));
   const auto child = rn::with_cancel(parent);
-  parallel(as("child", [&] {
-             const auto slept = rn::sleep_for(child, milliseconds(30));
-             require(slept.status() == rn::status::timed_out, "the parent's deadline ends the child");
-           }),
+  parallel(as("child",
+              [&] {
+                const auto slept = rn::sleep_for(child, milliseconds(30));
+                require(slept.status() == rn::status::timed_out, "the parent's deadline ends the child");
+              }),
            as("parent", [&] { static_cast<void>(parent.done()); }));
   require(child.err() == rn::status::timed_out && parent.err() == rn::status::timed_out, "both have timed out");
 }

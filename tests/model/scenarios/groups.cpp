@@ -100,10 +100,12 @@ void wait_group_ends() {
   auto group = std::make_unique<rn::wait_group>();
   group->add(2);
   rn::wait_group* const g = group.get();
-  parallel(as("worker 1", [&, g] { g->done(); }), as("worker 2", [&, g] {
-             ++work;
-             g->done();
-           }),
+  parallel(as("worker 1", [&, g] { g->done(); }),
+           as("worker 2",
+              [&, g] {
+                ++work;
+                g->done();
+              }),
            as("waiter", [&] {
              group->wait();
              require(work == 1, "wait() returns after the work");
@@ -145,12 +147,13 @@ void future_dropped() {
 void future_in_select() {
   const rn::channel<int> ch;
   auto answer = rn::async([] { return 7; });
-  parallel(as("select", [&] {
-             int which = 0;
-             rn::select(rn::on_ready(answer, [&] { which = 1; }), rn::on_recv(ch, [&](int) { which = 2; }));
-             require(which != 0, "one case happened");
-             if (which == 1) static_cast<void>(ch.recv());
-           }),
+  parallel(as("select",
+              [&] {
+                int which = 0;
+                rn::select(rn::on_ready(answer, [&] { which = 1; }), rn::on_recv(ch, [&](int) { which = 2; }));
+                require(which != 0, "one case happened");
+                if (which == 1) static_cast<void>(ch.recv());
+              }),
            as("sender", [&] { ch.send(1); }));
   require(answer.get() == 7, "the future is as it was");
 }

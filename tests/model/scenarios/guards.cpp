@@ -14,10 +14,11 @@ void three_add() {
 }
 void predicate_comes_true() {
   rn::guarded<int> value(0);
-  parallel(as("waiter", [&] {
-             const auto held = value.wait([](const int& n) { return n == 2; });
-             require(*held == 2, "the predicate is true under the guard");
-           }),
+  parallel(as("waiter",
+              [&] {
+                const auto held = value.wait([](const int& n) { return n == 2; });
+                require(*held == 2, "the predicate is true under the guard");
+              }),
            as("writer", [&] { value.with([](int& n) { ++n; }); }), as("writer", [&] { value.with([](int& n) { ++n; }); }));
 }
 void two_predicates() {
@@ -34,20 +35,22 @@ void two_predicates() {
 }
 void predicate_against_time() {
   rn::guarded<int> value(0);
-  parallel(as("waiter", [&] {
-             const auto held = value.try_wait_for(milliseconds(10), [](const int& n) { return n > 0; });
-             if (held) require(*held > 0, "the predicate is true under the guard");
-           }),
+  parallel(as("waiter",
+              [&] {
+                const auto held = value.try_wait_for(milliseconds(10), [](const int& n) { return n > 0; });
+                if (held) require(*held > 0, "the predicate is true under the guard");
+              }),
            as("writer", [&] { value.with([](int& n) { n = 1; }); }), as("other", [&] { value.with([](int&) {}); }));
   require(*value.lock() == 1, "the guard is free at the end");
 }
 void predicate_against_cancel() {
   rn::guarded<int> value(0);
   auto ctx = rn::with_cancel(rn::context());
-  parallel(as("waiter", [&] {
-             const auto held = value.wait(ctx, [](const int& n) { return n > 0; });
-             if (held) require(*held > 0, "the predicate is true under the guard");
-           }),
+  parallel(as("waiter",
+              [&] {
+                const auto held = value.wait(ctx, [](const int& n) { return n > 0; });
+                if (held) require(*held > 0, "the predicate is true under the guard");
+              }),
            as("writer", [&] { value.with([](int& n) { n = 1; }); }), as("cancel", [&] { ctx.cancel(); }));
   require(*value.lock() == 1, "the guard is free at the end");
 }

@@ -8,8 +8,8 @@ namespace model {
 namespace {
 
 // In the position of a part; `drop` is what a part does at its end where handles are dropped.
-constexpr std::array operations{"send a", "recv a", "try_send a", "try_recv a", "send_for a", "recv_for a", "send_ctx a", "recv_ctx a",
-                                "close a", "cancel", "drop_send a", "drop_recv a"};
+constexpr std::array operations{"send a",     "recv a",     "try_send a", "try_recv a", "send_for a",  "recv_for a",
+                                "send_ctx a", "recv_ctx a", "close a",    "cancel",     "drop_send a", "drop_recv a"};
 constexpr std::array channels{"0", "1", "1+1", "2+1", "u"};
 
 bool has(const std::vector<std::string>& parts, std::string_view word) {

@@ -23,10 +23,11 @@ constexpr std::array programs{
     "select recv a recv b, select recv a recv b | send a | send b", "select send a send b, recv a | recv a, recv b",
     "select recv a recv b, send a | send a, recv a",
     // with a limit
-    "select_for recv a recv b | send a", "select_for recv a recv b | send a | close b", "select_for send a send b | recv a | recv b",
-    "select_for recv a send b | select_for send a recv b", "select_for recv a recv b, recv a | send a",
-    "select_ctx recv a recv b | send a | cancel", "select_ctx send a recv b | recv a | cancel",
-    "select_ctx recv a recv b | select_ctx send a send b | cancel", "select_for recv a recv b | select send a send b",
+    "select_for recv a recv b | send a", "select_for recv a recv b | send a | close b",
+    "select_for send a send b | recv a | recv b", "select_for recv a send b | select_for send a recv b",
+    "select_for recv a recv b, recv a | send a", "select_ctx recv a recv b | send a | cancel",
+    "select_ctx send a recv b | recv a | cancel", "select_ctx recv a recv b | select_ctx send a send b | cancel",
+    "select_for recv a recv b | select send a send b",
     // without waiting
     "try_select recv a recv b | send a | send b", "try_select send a send b | recv a | recv b",
     "try_select recv a send b | select send a recv b", "try_select recv a recv b | close a | send b"};

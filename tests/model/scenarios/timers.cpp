@@ -19,13 +19,14 @@ void after_is_dropped() {
 }
 void after_in_select() {
   const rn::channel<int> ch;
-  parallel(as("select", [&] {
-             const auto due = rn::after(milliseconds(10));
-             int which = 0;
-             rn::select(rn::on_recv(ch, [&](int) { which = 1; }), rn::on_recv(due, [&](rn::time_point) { which = 2; }));
-             if (which == 2) static_cast<void>(ch.recv());
-             require(which != 0, "one case happened");
-           }),
+  parallel(as("select",
+              [&] {
+                const auto due = rn::after(milliseconds(10));
+                int which = 0;
+                rn::select(rn::on_recv(ch, [&](int) { which = 1; }), rn::on_recv(due, [&](rn::time_point) { which = 2; }));
+                if (which == 2) static_cast<void>(ch.recv());
+                require(which != 0, "one case happened");
+              }),
            as("sender", [&] { ch.send(1); }));
 }
 

@@ -84,11 +84,15 @@ class search {
 
  private:
   [[nodiscard]] const record& at(std::uint8_t op) const noexcept { return history_.records[op]; }
-  static bool sends(const operation& op, std::uint8_t which) noexcept { return is_select(op.what) ? op.cases[which].sends : is_send(op.what); }
+  static bool sends(const operation& op, std::uint8_t which) noexcept {
+    return is_select(op.what) ? op.cases[which].sends : is_send(op.what);
+  }
   static std::uint8_t channel_of(const operation& op, std::uint8_t which) noexcept {
     return is_select(op.what) ? op.cases[which].channel : op.channel;
   }
-  static std::uint8_t value_sent(const record& r, std::uint8_t which) noexcept { return static_cast<std::uint8_t>(r.sends_value + which); }
+  static std::uint8_t value_sent(const record& r, std::uint8_t which) noexcept {
+    return static_cast<std::uint8_t>(r.sends_value + which);
+  }
 
   bool explains(const state& s) {
     bool all_over = true;
@@ -229,9 +233,7 @@ class search {
     s.phases[i] = phase::over;
     channel_state& c = s.channels[r.what.channel];
     switch (v) {
-      case verb::cancel:
-        s.canceled = true;
-        break;
+      case verb::cancel: s.canceled = true; break;
       case verb::size:
         if (c.values.count != r.value) return false;
         break;

@@ -7,9 +7,9 @@
 namespace model {
 namespace {
 
-constexpr std::array<std::string_view, 17> verb_names{
-    "send", "try_send", "send_for", "send_ctx", "recv", "try_recv", "recv_for", "recv_ctx", "close",
-    "cancel", "drop_send", "drop_recv", "size", "select", "try_select", "select_for", "select_ctx"};
+constexpr std::array<std::string_view, 17> verb_names{"send",     "try_send", "send_for",   "send_ctx",   "recv",      "try_recv",
+                                                      "recv_for", "recv_ctx", "close",      "cancel",     "drop_send", "drop_recv",
+                                                      "size",     "select",   "try_select", "select_for", "select_ctx"};
 
 std::string channel_name(std::size_t i) { return std::string(1, static_cast<char>('a' + i)); }
 
@@ -23,7 +23,8 @@ std::string_view take(std::string_view& text, std::string_view separator) {
 
 std::size_t parse_number(std::string_view text) {
   std::size_t n = 0;
-  if (std::from_chars(text.data(), text.data() + text.size(), n).ec != std::errc()) throw std::invalid_argument("a number is missing");
+  if (std::from_chars(text.data(), text.data() + text.size(), n).ec != std::errc())
+    throw std::invalid_argument("a number is missing");
   return n;
 }
 
@@ -92,7 +93,8 @@ program program::parse(std::string_view text) {
   while (!head.empty()) {
     std::string_view channel = take(head, "/");
     const std::string_view capacity = take(channel, "+");
-    p.channels.push_back({capacity == "u" ? unbounded_capacity : parse_number(capacity), channel.empty() ? 0 : parse_number(channel)});
+    p.channels.push_back(
+        {capacity == "u" ? unbounded_capacity : parse_number(capacity), channel.empty() ? 0 : parse_number(channel)});
   }
   while (!text.empty()) {
     std::string_view part = take(text, " | ");
@@ -132,8 +134,9 @@ program generate(std::uint64_t seed, std::uint64_t number) {
     const std::size_t room = std::min<std::size_t>(capacity, 2);
     p.channels.push_back({capacity, random(4) == 0 && room != 0 ? 1 + random(room) : 0});
   }
-  constexpr verb plain[] = {verb::send, verb::send, verb::recv, verb::recv, verb::try_send, verb::try_recv, verb::send_for, verb::recv_for,
-                            verb::close, verb::size, verb::select, verb::select, verb::try_select, verb::select_for};
+  constexpr verb plain[] = {verb::send,     verb::send,     verb::recv,       verb::recv,      verb::try_send,
+                            verb::try_recv, verb::send_for, verb::recv_for,   verb::close,     verb::size,
+                            verb::select,   verb::select,   verb::try_select, verb::select_for};
   constexpr verb with_ctx[] = {verb::send_ctx, verb::recv_ctx, verb::cancel, verb::select_ctx};
   const bool context = random(4) == 0;
   const std::size_t part_count = 2 + random(2);

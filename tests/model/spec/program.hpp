@@ -13,10 +13,23 @@
 namespace model {
 
 enum class verb : std::uint8_t {
-  send, try_send, send_for, send_ctx,
-  recv, try_recv, recv_for, recv_ctx,
-  close, cancel, drop_send, drop_recv, size,
-  select, try_select, select_for, select_ctx
+  send,
+  try_send,
+  send_for,
+  send_ctx,
+  recv,
+  try_recv,
+  recv_for,
+  recv_ctx,
+  close,
+  cancel,
+  drop_send,
+  drop_recv,
+  size,
+  select,
+  try_select,
+  select_for,
+  select_ctx
 };
 
 inline constexpr std::size_t most_channels = 2;

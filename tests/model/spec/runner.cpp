@@ -78,7 +78,8 @@ class run {
       return;
     }
     for (std::size_t c = 0; c < program_.channels.size(); ++c)
-      while (!program_.drops(verb::drop_recv, c) && history_.count < most_operations && ask(verb::try_recv, c, history_) == answer::ok) {
+      while (!program_.drops(verb::drop_recv, c) && history_.count < most_operations &&
+             ask(verb::try_recv, c, history_) == answer::ok) {
       }
     final_ = history_;
   }
@@ -219,8 +220,12 @@ class run {
         case verb::try_select:
           if (rn::try_select(std::move(a), std::move(b)) == rn::select_none) r.how = answer::would_block;
           break;
-        case verb::select_for: rn::select(std::move(a), std::move(b), rn::on_timeout(time_limit, [&r] { r.how = answer::timed_out; })); break;
-        case verb::select_ctx: rn::select(std::move(a), std::move(b), rn::on_done(*ctx_, [&r] { r.how = answer::canceled; })); break;
+        case verb::select_for:
+          rn::select(std::move(a), std::move(b), rn::on_timeout(time_limit, [&r] { r.how = answer::timed_out; }));
+          break;
+        case verb::select_ctx:
+          rn::select(std::move(a), std::move(b), rn::on_done(*ctx_, [&r] { r.how = answer::canceled; }));
+          break;
         default: rn::select(std::move(a), std::move(b)); break;
       }
     };

@@ -86,17 +86,19 @@ void two_receivers(Store& store) {
 template <class Store>
 void laps(Store& store, int count) {
   tally t;
-  parallel(as("sender", [&] { push_all(store, 1, count, t.sent[0]); }), as("receiver", [&] { pop_all(store, count, t.received[0]); }));
+  parallel(as("sender", [&] { push_all(store, 1, count, t.sent[0]); }),
+           as("receiver", [&] { pop_all(store, count, t.received[0]); }));
   drain_and_check(store, t);
 }
 /// Nobody waits for anybody.
 template <class Store>
 void tries(Store& store) {
   tally t;
-  parallel(as("sender 1", [&] {
-             push(store, 1, t.sent[0]);
-             push(store, 2, t.sent[0]);
-           }),
+  parallel(as("sender 1",
+              [&] {
+                push(store, 1, t.sent[0]);
+                push(store, 2, t.sent[0]);
+              }),
            as("sender 2", [&] { push(store, 11, t.sent[1]); }), as("receiver", [&] {
              pop(store, t.received[0]);
              pop(store, t.received[0]);
@@ -107,10 +109,12 @@ void tries(Store& store) {
 template <class Store>
 void closing(Store& store) {
   tally t;
-  parallel(as("sender", [&] { push(store, 1, t.sent[0]); }), as("closer", [&] {
-             store.close();
-             require(push(store, 2, t.sent[1]) == trial::closed, "a push after the close is accepted");
-           }),
+  parallel(as("sender", [&] { push(store, 1, t.sent[0]); }),
+           as("closer",
+              [&] {
+                store.close();
+                require(push(store, 2, t.sent[1]) == trial::closed, "a push after the close is accepted");
+              }),
            as("receiver", [&] {
              while (insist([&] { return pop(store, t.received[0]); }) == trial::done) {
              }
@@ -126,10 +130,11 @@ void value_against_flag(Store& store) {
   rn::detail::atomic<int> flag{0};
   bool seen = false;
   trial looked = trial::would_block;
-  parallel(as("sender", [&] {
-             require(push(store, 1, t.sent[0]) == trial::done, "an empty store has no room");
-             seen = flag.load(rn::detail::seq_cst) != 0;
-           }),
+  parallel(as("sender",
+              [&] {
+                require(push(store, 1, t.sent[0]) == trial::done, "an empty store has no room");
+                seen = flag.load(rn::detail::seq_cst) != 0;
+              }),
            as("receiver", [&] {
              flag.store(1, rn::detail::seq_cst);
              looked = pop(store, t.received[0]);

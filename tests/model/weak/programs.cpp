@@ -7,11 +7,24 @@ namespace model {
 namespace {
 
 constexpr std::array channels{"0", "1", "1+1", "2+1", "u"};
-constexpr std::array programs{
-    "send a | recv a", "send a | try_recv a", "try_send a | recv a", "try_send a | try_recv a", "send a | send a", "recv a | recv a",
-    "send a | close a", "recv a | close a", "send_for a | recv a", "send a | recv_for a", "send a, send a | recv a, recv a",
-    "send a | recv a | close a", "send a | send a | recv a", "send a | recv a | recv a", "send a, drop_send a | recv a, drop_recv a",
-    "select recv a send a | recv a", "select recv a send a | send a", "size a | send a | recv a"};
+constexpr std::array programs{"send a | recv a",
+                              "send a | try_recv a",
+                              "try_send a | recv a",
+                              "try_send a | try_recv a",
+                              "send a | send a",
+                              "recv a | recv a",
+                              "send a | close a",
+                              "recv a | close a",
+                              "send_for a | recv a",
+                              "send a | recv_for a",
+                              "send a, send a | recv a, recv a",
+                              "send a | recv a | close a",
+                              "send a | send a | recv a",
+                              "send a | recv a | recv a",
+                              "send a, drop_send a | recv a, drop_recv a",
+                              "select recv a send a | recv a",
+                              "select recv a send a | send a",
+                              "size a | send a | recv a"};
 
 const enroll all([] {
   for (const char* channel : channels)

@@ -24,10 +24,11 @@ void room_against_flag(ring& r) {
   rn::detail::atomic<int> flag{0};
   bool seen = false;
   trial looked = trial::would_block;
-  parallel(as("receiver", [&] {
-             require(pop(r, t.received[0]) == trial::done, "a full ring has no value");
-             seen = flag.load(rn::detail::seq_cst) != 0;
-           }),
+  parallel(as("receiver",
+              [&] {
+                require(pop(r, t.received[0]) == trial::done, "a full ring has no value");
+                seen = flag.load(rn::detail::seq_cst) != 0;
+              }),
            as("sender", [&] {
              flag.store(1, rn::detail::seq_cst);
              looked = push(r, 1, t.sent[0]);

@@ -1,0 +1,80 @@
+// The chain of segments: at its start, and where a segment ends; and what is handed on from one life of a segment to the next.
+#include "kit.hpp"
+
+namespace model {
+namespace {
+
+using segments = rn::detail::segments<counted>;
+
+constexpr int slots = 63;  // of a segment
+
+void fill(segments& store, int count) {
+  tally::actor nobody;
+  for (int i = 0; i < count; ++i, nobody.count = 0) push(store, 1000 + i, nobody);
+}
+void empty(segments& store, int count) {
+  tally::actor nobody;
+  for (int i = 0; i < count; ++i, nobody.count = 0) require(pop(store, nobody) == trial::done, "a value is missing");
+}
+
+template <class Body>
+void add(const std::string& name, std::vector<int> proves, Body body, int before) {
+  add_scenario({"segments/" + name + " after " + std::to_string(before), proves, counting([=] {
+                  segments store;
+                  fill(store, before);
+                  empty(store, before);
+                  body(store);
+                })});
+}
+
+/// A segment that one receiver has emptied is a sender's next one, and another receiver reads it: nothing of its first life.
+void second_life() {
+  segments store;
+  fill(store, 2 * slots - 2);  // the sender's next value but one needs a segment
+  empty(store, slots - 1);     // the receiver's next one frees one
+  tally t;
+  meeting freed;
+  meeting sent;
+  parallel(as("receiver", [&] {
+             empty(store, 1);
+             freed.come();
+           }),
+           as("sender", [&] {
+             freed.wait_for(1);
+             push_all(store, 1, 3, t.sent[0]);
+             sent.come();
+           }),
+           as("second receiver", [&] {
+             sent.wait_for(1);
+             empty(store, slots - 2);
+             pop_all(store, 3, t.received[0]);
+           }));
+  drain_and_check(store, t);
+}
+
+/// Senders that meet at the last slot each bring a segment; what is not used is another's spare, or is freed by it.
+void too_many_segments() {
+  segments store;
+  fill(store, slots - 1);
+  empty(store, slots - 1);
+  tally t;
+  parallel(as("sender 1", [&] { push_all(store, 1, 1, t.sent[0]); }), as("sender 2", [&] { push_all(store, 11, 1, t.sent[1]); }),
+           as("sender 3", [&] { push_all(store, 21, 1, t.sent[2]); }));
+  drain_and_check(store, t);
+}
+
+const enroll all([] {
+  for (const int before : {0, slots - 2, slots - 1}) {
+    add("two senders", {1, 2, 3, 4}, &two_senders<segments>, before);
+    add("two receivers", {1, 2, 3, 4}, &two_receivers<segments>, before);
+    add("laps", {1, 2, 3}, [](segments& s) { laps(s, 3); }, before);
+    add("tries", {1, 2, 3, 4}, &tries<segments>, before);
+    add("close", {4, 5}, &closing<segments>, before);
+    add("value against flag", {8}, &value_against_flag<segments>, before);
+  }
+  add_scenario({"segments/second life", {1, 2, 3, 4}, counting(&second_life)});
+  add_scenario({"segments/too many", {1, 2, 3, 4}, counting(&too_many_segments)});
+});
+
+}  // namespace
+}  // namespace model
