@@ -648,3 +648,36 @@ TEST_CASE("ticker: several receivers get each tick once") {
   CHECK(all.size() >= 100);
   for (std::size_t i = 1; i < all.size(); ++i) REQUIRE(all[i] == all[0] + static_cast<int>(i) * 50us);
 }
+
+TEST_CASE("one for a time that saturates waits for ever, and stop says that it was still to come") {
+  rn::timer far(rn::duration::max() - 1ns);
+  CHECK(far.channel().try_recv().status() == rn::status::would_block);
+  CHECK(far.stop());
+  CHECK_FALSE(far.stop());
+  rn::timer function(rn::duration::max() - 1ns, [] {});
+  CHECK(function.stop());
+  CHECK_FALSE(function.stop());
+  CHECK_FALSE(function.reset(rn::duration::max() - 1ns));
+  CHECK(function.reset(rn::duration::max()));
+  CHECK(function.stop());
+}
+
+TEST_CASE("zero is due before the constructor, or reset, returns") {
+  rn::timer t(0s);
+  CHECK(t.channel().try_recv());
+  t.reset(0s);
+  CHECK(t.channel().try_recv());
+}
+
+// A run used to keep the function alive after ~timer had returned, and so whatever f holds.
+TEST_CASE("a function that has run is destroyed before its timer's destructor returns") {
+  for (int round = 0; round < 300; ++round) {
+    const auto held = std::make_shared<int>(0);
+    counter ran{0};
+    {
+      rn::timer t(0s, [held, &ran] { support::add(ran); });
+      wait_for(ran, 1);
+    }
+    REQUIRE(held.use_count() == 1);
+  }
+}
