@@ -13,6 +13,8 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "weak"))
+import product_mutex  # noqa: E402
 LANES = {"plain": ("sc", "weak"), "tsan": ("tsan",), "asan": ("asan",)}
 
 
@@ -67,12 +69,18 @@ def find(bug, options):
     wrong = plant(bug, pathlib.Path(options.include), folder)
     if wrong:
         return False, wrong
-    weak = bug.fields["lane"] == "weak"
-    program = folder / "runnel_model"
-    build = [options.compiler, "-std=c++20", "-O1", "-w", *options.flags.split(), "-DRUNNEL_ABI=v0_model_planted",
-             *(["-DRUNNEL_MODEL_WEAK"] if weak else []), f"-I{HERE / 'gateway'}", f"-I{folder / 'include'}",
-             str(HERE / bug.fields["source"]), *options.objects, "-o", str(program), *options.libraries.split()]
+    scenarios, program = str(folder / "scenarios.o"), str(folder / "runnel_model")
+    flags = options.flags.split()
+    weak = []
+    if bug.fields["lane"] == "weak":  # the compiler's part of the sanitizer, with engine/weak_plain.cpp as its run time
+        product_mutex.extract(folder / "include", folder / "product_mutex.inc")
+        weak = ["-DRUNNEL_MODEL_WEAK", "-fsanitize=thread", f"-I{folder}"]
+    build = [options.compiler, "-std=c++20", "-O1", "-w", *flags, "-DRUNNEL_ABI=v0_model_planted", *weak, f"-I{HERE / 'gateway'}",
+             f"-I{folder / 'include'}", "-c", str(HERE / bug.fields["source"]), "-o", scenarios]
+    link = [options.compiler, *flags, scenarios, *options.objects, "-o", program, *options.libraries.split()]
     made = subprocess.run(build, capture_output=True, text=True, check=False)
+    if made.returncode == 0:
+        made = subprocess.run(link, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         return False, "does not compile: " + made.stderr.strip().splitlines()[0]
     names = [name.strip() for name in bug.fields["run"].split(";")]

@@ -54,17 +54,19 @@ void drain_and_check(Store& store, tally& t) {
   t.check();
 }
 
-/// A part of the scenario waits for another one here, and learns nothing but that it has come so far: relaxed, so that what
-/// happens before must come from the product.
+/// One part waits for another here, and learns nothing but that it has come so far: what happens before must come from the product.
 class meeting {
  public:
-  void come() noexcept { count_.fetch_add(1, rn::detail::relaxed); }
-  void wait_for(int count) const noexcept {
-    while (count_.load(rn::detail::relaxed) < count) rn::detail::yield();
+  void come() noexcept {
+    happened_.store(1, rn::detail::relaxed);
+    rn::detail::unpark(&happened_);
+  }
+  void wait() const noexcept {
+    while (happened_.load(rn::detail::relaxed) == 0) rn::detail::park(happened_, 0);
   }
 
  private:
-  rn::detail::atomic<int> count_{0};
+  rn::detail::atomic<std::uint32_t> happened_{0};
 };
 
 // The scenarios of any store.

@@ -40,12 +40,12 @@ void second_life() {
              freed.come();
            }),
            as("sender", [&] {
-             freed.wait_for(1);
+             freed.wait();
              push_all(store, 1, 3, t.sent[0]);
              sent.come();
            }),
            as("second receiver", [&] {
-             sent.wait_for(1);
+             sent.wait();
              empty(store, slots - 2);
              pop_all(store, 3, t.received[0]);
            }));
