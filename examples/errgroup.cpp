@@ -17,8 +17,7 @@ std::string fetch(const rn::context& ctx, const std::string& name) {
 void fetch_all(const std::array<std::string, 3>& names) {
   std::array<std::string, 3> pages;
   rn::errgroup group(rn::context::background(), {.limit = 2});  // declared last: what its tasks use outlives it
-  for (std::size_t i = 0; i < names.size(); ++i)
-    group.go([&, i](const rn::context& ctx) { pages[i] = fetch(ctx, names[i]); });
+  for (std::size_t i = 0; i < names.size(); ++i) group.go([&, i](const rn::context& ctx) { pages[i] = fetch(ctx, names[i]); });
   group.wait();
   for (const std::string& page : pages) std::cout << page << '\n';
 }

@@ -29,7 +29,9 @@ struct job {
 };
 std::atomic<std::uint64_t> files_read, bytes_read;  // what the progress line shows
 
-answer problem(const std::string& path, const std::error_code& why) { return {"treesum: " + path + ": " + why.message() + '\n', true}; }
+answer problem(const std::string& path, const std::error_code& why) {
+  return {"treesum: " + path + ": " + why.message() + '\n', true};
+}
 
 answer sum(const unsigned char* digest, unsigned size, const std::string& path) {
   std::string hex, name;
@@ -83,7 +85,8 @@ class screen {  // stdout and stderr, which may be the same terminal
   void show_progress() {
     const double megabytes = static_cast<double>(bytes_read) / 1e6;
     const std::chrono::duration<double> passed = rn::clock::now() - begin_;
-    std::fprintf(stderr, "\r\033[K%ju files, %.1f MB, %.1f MB/s", std::uintmax_t{files_read}, megabytes, megabytes / passed.count());
+    std::fprintf(stderr, "\r\033[K%ju files, %.1f MB, %.1f MB/s", std::uintmax_t{files_read}, megabytes,
+                 megabytes / passed.count());
     shown_ = true;
   }
   void erase_progress() {

@@ -39,13 +39,9 @@ rn::channel<T> holding(T value) {
 }
 
 template <class Handle>
-concept can_be_received_from = requires(const Handle& h) {
-  rn::on_recv(h);
-};
+concept can_be_received_from = requires(const Handle& h) { rn::on_recv(h); };
 template <class Handle>
-concept can_be_sent_to = requires(const Handle& h) {
-  rn::on_send(h, 1);
-};
+concept can_be_sent_to = requires(const Handle& h) { rn::on_send(h, 1); };
 
 }  // namespace
 

@@ -21,7 +21,7 @@ class after_func_state : public background_function, private waiter {
   /// True: the function will never run, and is destroyed. False: it has been started, or is about to be, or was stopped before.
   bool stop() noexcept {
     if (scope() == nullptr) {
-      if (never_stopped_.exchange(false, relaxed) == false) return false;  // relaxed: one caller is the first, no more
+      if (!never_stopped_.exchange(false, relaxed)) return false;  // relaxed: one caller is the first, no more
       drop();
       return true;
     }
@@ -32,7 +32,7 @@ class after_func_state : public background_function, private waiter {
   }
 
  protected:
-  explicit after_func_state(const context& ctx) noexcept : waiter(&on_end, false), ctx_(ctx) { node_.owner = this; }
+  explicit after_func_state(context ctx) noexcept : waiter(&on_end, false), ctx_(std::move(ctx)) { node_.owner = this; }
   /// Destroys the function.
   virtual void drop() noexcept = 0;
 

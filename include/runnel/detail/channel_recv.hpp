@@ -6,9 +6,7 @@
 #include <iterator>
 #include <vector>
 
-namespace runnel::inline RUNNEL_ABI {
-
-namespace detail {
+namespace runnel::inline RUNNEL_ABI::detail {
 
 template <class T, class Base>
 class recv_operations : public Base {
@@ -147,5 +145,4 @@ class recv_operations : public Base {
   }
 };
 
-}  // namespace detail
-}  // namespace runnel::inline RUNNEL_ABI
+}  // namespace runnel::inline RUNNEL_ABI::detail

@@ -24,7 +24,7 @@ struct guard_record {
   using test_function = bool (*)(void* predicate, void* value);
 
   const void* thread = this_thread_id();
-  time_point since{};
+  time_point since;
   test_function test = nullptr;  // null: a locker
   void* predicate = nullptr;
   void* value = nullptr;

@@ -133,8 +133,7 @@ struct from_rvalue {
 };
 template <class T>
 struct from_here {
-  from_here(from_rvalue<T>&& source) noexcept
-      : value(std::move(*source.value)) {}  // NOLINT(google-explicit-constructor): a step of it
+  explicit from_here(from_rvalue<T>&& source) noexcept : value(std::move(*source.value)) {}
   T value;
 };
 

@@ -10,6 +10,7 @@
 
 #include <runnel/detail/event_wait.hpp>
 
+#include <algorithm>
 #include <span>
 
 namespace runnel::inline RUNNEL_ABI {
@@ -163,10 +164,9 @@ class select_engine {
 
   /// Whether it is certain that no event was ready at the instant between the tries and now.
   [[nodiscard]] bool none_was_ready() const noexcept {
-    if (live_ <= 1) return true;
-    for (const select_entry& entry : plan_.entries)
-      if (entry.live && (entry.stamp == selectable::no_stamp || entry.event->stamp() != entry.stamp)) return false;
-    return true;
+    return live_ <= 1 || std::ranges::all_of(plan_.entries, [](const select_entry& entry) {
+             return !entry.live || (entry.stamp != selectable::no_stamp && entry.event->stamp() == entry.stamp);
+           });
   }
 
   /// The answer when nothing has happened and the call does not wait any longer.

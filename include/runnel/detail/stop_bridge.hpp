@@ -25,7 +25,8 @@ class stop_attachment final : public scope_attachment {
       try {
         return start_task([source = self.source_]() mutable noexcept { source.request_stop(); });
       } catch (...) {
-        // no thread to be had: better late timers than no stop
+        self.source_.request_stop();  // no thread to be had: better late timers than no stop
+        return;
       }
     }
     self.source_.request_stop();

@@ -118,7 +118,7 @@ class tick_source final : private timer_entry, private waiter {
   bool stopped_ = true;
   missed late_ = missed::skip;
   duration period_{};
-  time_point due_{};
+  time_point due_;
   wait_node node_;
   channel_ends<time_point> ends_;
 };
@@ -165,7 +165,7 @@ class single_tick final : private timer_entry, private waiter {
   ~single_tick() = default;
 
   time_point at_;
-  time_point nothing_{};
+  time_point nothing_;
   wait_node node_;
   send_channel<time_point> send_;
 };

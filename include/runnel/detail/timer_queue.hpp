@@ -32,7 +32,7 @@ class timer_entry {
   friend class timer_queue;
 
   callback fire_;
-  time_point at_{};
+  time_point at_;
   timer_entry* child_ = nullptr;     // the first of those below
   timer_entry* next_ = nullptr;      // the next of those below the same one
   timer_entry* previous_ = nullptr;  // the one before among those, for the first the one above

@@ -138,7 +138,7 @@ void print_invariants(const std::vector<const scenario*>& list) {
   for (const auto& [invariant, names] : table) {
     std::printf("| %d | %zu:", invariant, names.size());
     std::map<std::string, unsigned> families;
-    for (const std::string& name : names) ++families[name.substr(0, name.find('/'))];
+    for (const std::string& name : names) ++families[name.starts_with("program ") ? "program" : name.substr(0, name.find('/'))];
     for (const auto& [family, count] : families) std::printf(" %s (%u)", family.c_str(), count);
     std::puts(" |");
   }
