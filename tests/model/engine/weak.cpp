@@ -37,20 +37,24 @@ struct history {
   std::uint16_t newest = none;
   std::uint16_t ordered = 0;  // no seq_cst load reads a store before this place
 };
-/// Eight bytes of plain data: for each, who wrote it last and who has read it since, and how far each had come.
+/// What was done to some of the eight bytes of a cell: who wrote them last and who has read them since, and how far each had come.
+struct accesses {
+  std::uint8_t bytes = 0;  // a mask
+  std::uint8_t writer = 0;
+  std::uint16_t written = 0;
+  std::uint16_t readers = 0;  // a mask; `read` is set where it says so
+  std::array<std::uint16_t, max_threads> read;
+};
+/// Eight bytes of plain data. Accesses of other bytes of them are other ones, though they may overlap.
 struct cell {
-  struct byte {
-    std::uint16_t written = 0;
-    std::uint16_t writer = 0;
-    std::uint32_t readers = 0;  // a mask
-    std::array<std::uint16_t, max_threads> read{};
-  };
   std::uint64_t execution = 0;
   std::uintptr_t place = 0;
-  std::array<byte, 8> bytes{};
+  std::uint32_t count = 0;
+  std::array<accesses, 20> of;
 };
 
 bool in_use = false;
+bool alone = true;  // the main thread has started no other: all that it has done happens before all others
 std::uint64_t execution = 0;
 std::array<view, max_threads> threads;
 std::array<history, most_objects> objects;
@@ -105,7 +109,7 @@ void read(object& o, history& h, const stored& s, ordering order) noexcept {
 void write(object& o, history& h, std::uint64_t value, ordering order, std::uint16_t carried) noexcept {
   const auto place = static_cast<std::uint16_t>(stores[h.newest].place + 1);
   own().seen[o.number] = place;
-  if (releases(order)) {
+  if (releases(order) && !alone) {
     const std::uint16_t kept = publish();
     if (carried != none) views[kept].join(views[carried], object_count);
     carried = kept;
@@ -120,27 +124,59 @@ std::uint16_t oldest_visible(const object& o, const history& h, ordering order) 
 cell& cell_of(std::uintptr_t place) noexcept {
   std::size_t i = place * 0x9E3779B97F4A7C15U >> 50U;
   for (std::size_t tries = 0; tries < most_cells; ++tries, i = (i + 1) % most_cells) {
-    if (cells[i].execution != execution) {
-      cells[i] = {};
-      cells[i].execution = execution;
-      cells[i].place = place;
+    cell& c = cells[i];
+    if (c.execution != execution) {
+      c.execution = execution;
+      c.place = place;
+      c.count = 0;
     }
-    if (cells[i].place == place) return cells[i];
+    if (c.place == place) return c;
   }
   fail("an execution with too much plain data");
 }
-[[noreturn]] void race(const char* what, std::uintptr_t address, unsigned other) {
-  fail("a race: " + std::string(what) + " does not happen before: " + describe_object(reinterpret_cast<const void*>(address)) +
-       ", thread " + std::to_string(other));
+[[noreturn]] void race(const char* what, const void* address, unsigned other) {
+  fail("a race: " + std::string(what) + " does not happen before: " + describe_object(address) + ", thread " +
+       std::to_string(other));
 }
-template <class F>
-void for_each_byte(const void* from, std::size_t size, F f) noexcept {
-  auto address = reinterpret_cast<std::uintptr_t>(from);
-  const std::uintptr_t end = address + size;
-  while (address != end) {
-    cell& c = cell_of(address >> 3U);
-    do f(c.bytes[address & 7U], address);
-    while ((++address & 7U) != 0 && address != end);
+
+/// An access of some bytes of a cell: against those before, then one of them.
+void access(const void* address, cell& c, std::uint8_t bytes, bool writes) noexcept {
+  const unsigned number = running_number();
+  const view& self = threads[number];
+  accesses* own_bytes = nullptr;
+  for (std::uint32_t i = 0; i < c.count; ++i) {
+    accesses& a = c.of[i];
+    if ((a.bytes & bytes) == 0) continue;
+    if (a.written > self.clocks[a.writer])
+      race(writes ? "plain data is written, and an earlier write" : "plain data is read, and the write", address, a.writer);
+    if (writes)
+      for (std::uint32_t mask = a.readers; mask != 0; mask &= mask - 1) {
+        const auto t = static_cast<unsigned>(std::countr_zero(mask));
+        if (a.read[t] > self.clocks[t]) race("plain data is written, and an earlier read", address, t);
+      }
+    if (a.bytes == bytes) own_bytes = &a;
+  }
+  if (own_bytes == nullptr) {
+    require(c.count < c.of.size(), "plain data that is accessed in too many ways");
+    own_bytes = &c.of[c.count++];
+    own_bytes->bytes = bytes;
+    own_bytes->written = own_bytes->readers = 0;
+  }
+  if (writes) {
+    own_bytes->writer = static_cast<std::uint8_t>(number);
+    own_bytes->written = self.clocks[number];
+    own_bytes->readers = 0;
+  } else {
+    own_bytes->readers = static_cast<std::uint16_t>(own_bytes->readers | 1U << number);
+    own_bytes->read[number] = self.clocks[number];
+  }
+}
+void access(const void* from, std::size_t size, bool writes) noexcept {
+  const auto first = reinterpret_cast<std::uintptr_t>(from);
+  for (std::uintptr_t at = first; at < first + size;) {
+    const std::uintptr_t end = std::min(first + size, (at | 7U) + 1);
+    access(from, cell_of(at >> 3U), static_cast<std::uint8_t>(((1U << (end - at)) - 1U) << (at & 7U)), writes);
+    at = end;
   }
 }
 
@@ -190,43 +226,25 @@ bool fail_on_older(object& o, std::uint64_t first, std::uint64_t expected, order
   return true;
 }
 
-void data_written(const void* address, std::size_t size) noexcept {
-  view& self = own();
-  const unsigned writer = running_number();
-  for_each_byte(address, size, [&](cell::byte& b, std::uintptr_t at) {
-    if (b.written > self.clocks[b.writer]) race("plain data is written, and an earlier write", at, b.writer);
-    for (std::uint32_t mask = b.readers; mask != 0; mask &= mask - 1) {
-      const auto t = static_cast<unsigned>(std::countr_zero(mask));
-      if (b.read[t] > self.clocks[t]) race("plain data is written, and an earlier read", at, t);
-    }
-    b.writer = static_cast<std::uint16_t>(writer);
-    b.written = self.clocks[writer];
-    b.readers = 0;
-  });
-}
-void data_read(const void* address, std::size_t size) noexcept {
-  view& self = own();
-  const unsigned reader = running_number();
-  for_each_byte(address, size, [&](cell::byte& b, std::uintptr_t at) {
-    if (b.written > self.clocks[b.writer]) race("plain data is read, and the write", at, b.writer);
-    b.readers |= 1U << reader;
-    b.read[reader] = self.clocks[reader];
-  });
-}
+void data_written(const void* address, std::size_t size) noexcept { access(address, size, true); }
+void data_read(const void* address, std::size_t size) noexcept { access(address, size, false); }
 bool is_watched(const void* address) noexcept {
+  if (!in_use || alone || !ledger::is_open() || in_assertion()) return false;
   const char* whose = nullptr;
-  return in_use && ledger::is_open() && !in_assertion() && (ledger::owns(address) || lives_on_a_stack(address, whose));
+  return running_thread().stack.contains(address) || ledger::owns(address) || lives_on_a_stack(address, whose);
 }
 
 void execution_begins() noexcept {
   if (!in_use) return;
   ++execution;
+  alone = true;
   threads.fill({});
   threads[0].clocks[0] = 1;
   object_count = store_count = view_count = lock_count = 0;
 }
 void thread_starts(unsigned parent, unsigned child) noexcept {
   if (!in_use) return;
+  alone = false;
   threads[child] = threads[parent];
   threads[child].clocks[child] = 1;
   ++threads[parent].clocks[parent];

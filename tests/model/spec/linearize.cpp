@@ -1,8 +1,9 @@
 // Wing and Gong's search, with a memo, over a sequential channel.
 //
 // Each operation takes one step, "register", between its call and its return: it completes at once, or fails, or queues; and it
-// may complete one that is queued. A select takes one such step for each case, as Go's, which locks all channels, would not. One whose time comes or whose context ends takes a second step, "withdraw", while it is
-// queued. An order explains a history if every answer comes out as recorded, and if exactly what was stuck is queued at the end.
+// may complete one that is queued. A select takes one such step for each case, as Go's, which locks all channels, would not. One
+// whose time comes or whose context ends takes a second step, "withdraw", while it is queued. An order explains a history if
+// every answer comes out as recorded, and if exactly what was stuck is queued at the end.
 #include <algorithm>
 #include <cstring>
 #include <unordered_set>

@@ -27,27 +27,37 @@ void add(const std::string& name, std::vector<int> proves, Body body, int before
                 })});
 }
 
-/// A segment that one receiver has emptied is a sender's next one, and another receiver reads it: nothing of its first life.
+/// A segment that one receiver has emptied is a sender's next one, and others read it: nothing of its first life.
 void second_life() {
   segments store;
   fill(store, 2 * slots - 2);  // the sender's next value but one needs a segment
-  empty(store, slots - 1);     // the receiver's next one frees one
+  empty(store, slots - 1);     // the first receiver's next one frees one
   tally t;
   meeting freed;
   meeting sent;
-  parallel(as("receiver", [&] {
-             empty(store, 1);
-             freed.come();
-           }),
-           as("sender", [&] {
-             freed.wait();
-             push_all(store, 1, 3, t.sent[0]);
-             sent.come();
-           }),
-           as("second receiver", [&] {
-             sent.wait();
-             empty(store, slots - 2);
-             pop_all(store, 3, t.received[0]);
+  meeting at_end;
+  parallel(as("receiver 1",
+              [&] {
+                empty(store, 1);
+                freed.come();
+              }),
+           as("sender",
+              [&] {
+                freed.wait();
+                push_all(store, 1, 3, t.sent[0]);
+                sent.come();
+              }),
+           as("receiver 2",
+              [&] {
+                sent.wait();
+                empty(store, slots - 2);
+                pop_all(store, 1, t.received[0]);
+                at_end.come();
+                pop_all(store, 1, t.received[0]);
+              }),
+           as("receiver 3", [&] {
+             at_end.wait();
+             pop_all(store, 1, t.received[1]);
            }));
   drain_and_check(store, t);
 }
@@ -67,12 +77,13 @@ const enroll all([] {
   for (const int before : {0, slots - 2, slots - 1}) {
     add("two senders", {1, 2, 3, 4}, &two_senders<segments>, before);
     add("two receivers", {1, 2, 3, 4}, &two_receivers<segments>, before);
-    add("laps", {1, 2, 3}, [](segments& s) { laps(s, 3); }, before);
+    add(
+        "laps", {1, 2, 3}, [](segments& s) { laps(s, 3); }, before);
     add("tries", {1, 2, 3, 4}, &tries<segments>, before);
     add("close", {4, 5}, &closing<segments>, before);
     add("value against flag", {8}, &value_against_flag<segments>, before);
   }
-  add_scenario({"segments/second life", {1, 2, 3, 4}, counting(&second_life)});
+  add_scenario({"segments/second life", {1, 2, 3, 4}, counting(&second_life), {}, 20'000});
   add_scenario({"segments/too many", {1, 2, 3, 4}, counting(&too_many_segments)});
 });
 

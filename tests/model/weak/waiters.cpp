@@ -15,17 +15,18 @@ void resume_against_wait() {
   thread_waiter* handed_over = nullptr;
   int* outcome = nullptr;
   rn::detail::mutex queue;
-  parallel(as("owner", [&] {
-             thread_waiter self(false);
-             int result = 0;
-             {
-               const rn::detail::scoped_lock lock(queue);
-               handed_over = &self;
-               outcome = &result;
-             }
-             self.wait();
-             require(result == 1, "the outcome is not there");
-           }),
+  parallel(as("owner",
+              [&] {
+                thread_waiter self(false);
+                int result = 0;
+                {
+                  const rn::detail::scoped_lock lock(queue);
+                  handed_over = &self;
+                  outcome = &result;
+                }
+                self.wait();
+                require(result == 1, "the outcome is not there");
+              }),
            as("claimer", [&] {
              for (;;) {
                rn::detail::scoped_lock lock(queue);
@@ -45,12 +46,13 @@ void resume_against_wait() {
 void resume_against_time() {
   thread_waiter self(true);
   int outcome = 0;
-  parallel(as("owner", [&] {
-             const bool withdrawn = !self.wait(rn::detail::now() + time_limit) && self.claim(1);
-             if (withdrawn) return require(self.claimed_index() == 1, "claimed for another");
-             self.wait();
-             require(outcome == 1 && self.claimed_index() == 0, "the outcome is not there");
-           }),
+  parallel(as("owner",
+              [&] {
+                const bool withdrawn = !self.wait(rn::detail::now() + time_limit) && self.claim(1);
+                if (withdrawn) return require(self.claimed_index() == 1, "claimed for another");
+                self.wait();
+                require(outcome == 1 && self.claimed_index() == 0, "the outcome is not there");
+              }),
            as("claimer", [&] {
              if (!self.claim(0)) return;
              outcome = 1;
@@ -89,7 +91,8 @@ void locks() {
     self.commit(i);
     self.resume();
   };
-  parallel(as("claimer 1", [&] { claimer(0, false); }), as("claimer 2", [&] { claimer(1, true); }), as("claimer 3", [&] { claimer(2, true); }));
+  parallel(as("claimer 1", [&] { claimer(0, false); }), as("claimer 2", [&] { claimer(1, true); }),
+           as("claimer 3", [&] { claimer(2, true); }));
   self.wait();
   require(tries != 0 && self.claimed_index() != 0, "claimed by nobody");
 }
