@@ -33,7 +33,8 @@ class scoped_context : public context {
   /// Effects: none if it is done already: the first call counts, and a deadline or a parent that ended it. The functions of
   /// after_func start; stop callbacks run here, once all who wait have been resumed.
   /// Blocks: until the whole subtree is done, also where another call has begun that.
-  /// Cost: one lock for each context below and one for the parent, no allocation. Synchronizes: what came before happens before done() is true.
+  /// Cost: one lock for each context below and one for the parent, no allocation.
+  /// Synchronizes: what came before happens before done() is true.
   void cancel() noexcept { cancel(nullptr); }
   void cancel(std::exception_ptr cause) noexcept {
     if (detail::cancel_scope* const s = detail::context_access::scope(*this)) s->end(status::canceled, std::move(cause));

@@ -2,8 +2,8 @@
 """Which behaviours of behaviours.txt are held by tests.
 
 behaviours.py [LIST]: prints a table of ids and the files that hold them; the status is 1 if one that can be held today is not.
-An id is held by the test whose name it leads: a test case, a scenario of the model, a program in tests/fail or tests/negative
-(in its first line), or a rule of structure.py.
+An id is held by the test whose name it leads: a test case, a scenario of the model or a bug planted for it, a program in tests/fail or
+tests/negative (in its first line), or a rule of structure.py.
 """
 
 import collections
@@ -19,6 +19,7 @@ NAMES = [
                             r'\s*\(\s*\{?\s*"' + LEADING_IDS)),
     ("fail/*.cpp", re.compile(r"\A// " + LEADING_IDS)),
     ("negative/*.cpp", re.compile(r"\A// " + LEADING_IDS)),
+    ("model/mutations.txt", re.compile(r"^\[" + LEADING_IDS, re.MULTILINE)),
     ("checks/structure.py", re.compile(r'^    """' + LEADING_IDS, re.MULTILINE)),
 ]
 
