@@ -48,7 +48,8 @@ inline const void* find_value(const context_node* node, const void* key) {
 /// A scope of work: when it ends, why, until when, and what those who work in it should know. Passed down as the first parameter.
 ///
 /// States: live -> done. Done contexts stay so; a context is done when one above it is (all of them, once the cancel() that ends
-/// them returns). The default is the background, which never is. A handle: cheap to copy, equal if it names the same context. Make one with with_cancel, with_timeout and the like:
+/// them returns). The default is the background, which never is. A handle: cheap to copy, equal if it names the same context.
+/// Make one with with_cancel, with_timeout and the like:
 /// they answer a scoped_context, which ends at the end of its scope. Use this to stop work from outside, an errgroup to stop the
 /// tasks of one piece of work when one of them fails.
 /// Thread safety: all members but assignment, from any number of threads. Example: examples/context.cpp
