@@ -155,7 +155,7 @@ int usage(std::FILE* to, int status) {
 
 int main(int argc, char** argv) {
   std::size_t workers = std::max(1U, std::thread::hardware_concurrency());
-  for (int option; (option = ::getopt(argc, argv, "j:h")) != -1;) {
+  for (int option = 0; (option = ::getopt(argc, argv, "j:h")) != -1;) {  // NOLINT(concurrency-mt-unsafe): no threads yet
     if (option != 'j') return option == 'h' ? usage(stdout, 0) : usage(stderr, 2);
     const char* const end = optarg + std::string_view(optarg).size();
     const auto parsed = std::from_chars(optarg, end, workers);

@@ -123,6 +123,7 @@ class result {
   result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) : status_(other.status_) {
     if (other) std::construct_at(std::addressof(value_), std::move(other.value_));
   }
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): copied, or moved, by whoever calls
   result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<T>) {
     reset();
     if (other) std::construct_at(std::addressof(value_), std::move(other.value_));

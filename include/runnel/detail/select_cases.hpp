@@ -89,7 +89,7 @@ class active_case<recv_case<T, F>> {
 
  public:
   template <class Case>
-  explicit active_case(Case&& c) : handler_(std::forward<Case>(c).handler), event_(c.core, place(), form == handler_form::value) {}
+  explicit active_case(Case&& c) : event_(c.core, place(), form == handler_form::value), handler_(std::forward<Case>(c).handler) {}
 
   void begin(select_plan& plan, std::size_t index) { plan.entries[index].event = &event_; }
   void run() {
@@ -115,10 +115,10 @@ class active_case<recv_case<T, F>> {
       return result_access::place(value_);
   }
 
-  F handler_;
   recv_result<T> value_ = result_access::failed<T>(status::would_block);
   [[no_unique_address]] std::conditional_t<std::is_void_v<T>, storage<nothing>, nothing> signal_;
   recv_event<payload<T>> event_;
+  F handler_;
 };
 
 // Sending. `Source` says where the value is: an lvalue of the user's, an rvalue of the user's, or here.
@@ -161,7 +161,7 @@ class active_case<send_case<T, Source, F>> {
  public:
   template <class Case>
   explicit active_case(Case&& c)
-      : core_(c.core), source_(std::move(c.source)), handler_(std::forward<Case>(c).handler), event_(c.core, nullptr) {}
+      : core_(c.core), source_(std::move(c.source)), event_(c.core, nullptr), handler_(std::forward<Case>(c).handler) {}
 
   void begin(select_plan& plan, std::size_t index) {
     event_.send_from(from());
@@ -190,27 +190,25 @@ class active_case<send_case<T, Source, F>> {
 
   channel_core<value_t>* core_;
   Source source_;
-  F handler_;
   [[no_unique_address]] std::conditional_t<copies, std::optional<value_t>, nothing> copy_;
   send_event<value_t> event_;
+  F handler_;
 };
 
 // Other events: a context's end, a future's, one of the user's.
 
-/// What active cases without a value have in common.
+/// What an active case without a value calls.
 template <class F>
-class plain_case {
+class plain_handler {
   static_assert(std::invocable<F&>, "a select's f takes nothing here");
 
  public:
-  void run() { std::invoke(handler_); }
-
- protected:
   template <class Case>
-  explicit plain_case(Case&& c) : handler_(std::forward<Case>(c).handler) {}
+  explicit plain_handler(Case&& c) : f_(std::forward<Case>(c).handler) {}
+  void operator()() { std::invoke(f_); }
 
  private:
-  F handler_;
+  F f_;
 };
 
 template <class F>
@@ -223,14 +221,16 @@ struct done_case : case_base {
   F handler;
 };
 template <class F>
-class active_case<done_case<F>> : public plain_case<F> {
+class active_case<done_case<F>> {
  public:
   template <class Case>
-  explicit active_case(Case&& c) : plain_case<F>(std::forward<Case>(c)), event_(*c.ctx) {}
+  explicit active_case(Case&& c) : event_(*c.ctx), handler_(std::forward<Case>(c)) {}
   void begin(select_plan& plan, std::size_t index) { plan.entries[index].event = &event_; }
+  void run() { handler_(); }
 
  private:
   done_event event_;
+  plain_handler<F> handler_;
 };
 
 template <class F>
@@ -246,19 +246,22 @@ struct ready_case : case_base {
   F handler;
 };
 template <class F>
-class active_case<ready_case<F>> : public plain_case<F> {
+class active_case<ready_case<F>> {
  public:
   template <class Case>
-  explicit active_case(Case&& c) : plain_case<F>(std::forward<Case>(c)) {
-    if (c.core != nullptr) event_.emplace(*c.core);
+  explicit active_case(Case&& c) : core_(c.core), handler_(std::forward<Case>(c)) {
+    if (core_ != nullptr) event_.emplace(*core_);
   }
   void begin(select_plan& plan, std::size_t index) {
     if (!event_) throw std::logic_error("runnel::on_ready: the future is empty, or its answer was taken");
     plan.entries[index].event = &*event_;
   }
+  void run() { handler_(); }
 
  private:
+  future_core* core_;
   std::optional<future_event> event_;
+  plain_handler<F> handler_;
 };
 
 template <class F>
@@ -271,14 +274,16 @@ struct custom_case : case_base {
   F handler;
 };
 template <class F>
-class active_case<custom_case<F>> : public plain_case<F> {
+class active_case<custom_case<F>> {
  public:
   template <class Case>
-  explicit active_case(Case&& c) : plain_case<F>(std::forward<Case>(c)), event_(c.event) {}
+  explicit active_case(Case&& c) : event_(c.event), handler_(std::forward<Case>(c)) {}
   void begin(select_plan& plan, std::size_t index) { plan.entries[index].event = event_; }
+  void run() { handler_(); }
 
  private:
   selectable* event_;
+  plain_handler<F> handler_;
 };
 
 // Without an event: times, and what to do when nothing else is ready.
@@ -293,14 +298,16 @@ struct timeout_case : case_base {
   F handler;
 };
 template <class F>
-class active_case<timeout_case<F>> : public plain_case<F> {
+class active_case<timeout_case<F>> {
  public:
   template <class Case>
-  explicit active_case(Case&& c) : plain_case<F>(std::forward<Case>(c)), after_(c.after) {}
+  explicit active_case(Case&& c) : after_(c.after), handler_(std::forward<Case>(c)) {}
   void begin(select_plan& plan, std::size_t index) { plan.add_timeout(index, deadline_after(after_)); }
+  void run() { handler_(); }
 
  private:
   duration after_;
+  plain_handler<F> handler_;
 };
 
 template <class F>
@@ -313,14 +320,16 @@ struct deadline_case : case_base {
   F handler;
 };
 template <class F>
-class active_case<deadline_case<F>> : public plain_case<F> {
+class active_case<deadline_case<F>> {
  public:
   template <class Case>
-  explicit active_case(Case&& c) : plain_case<F>(std::forward<Case>(c)), at_(c.at) {}
+  explicit active_case(Case&& c) : at_(c.at), handler_(std::forward<Case>(c)) {}
   void begin(select_plan& plan, std::size_t index) { plan.add_timeout(index, at_ <= now() ? time_point::min() : at_); }
+  void run() { handler_(); }
 
  private:
   time_point at_;
+  plain_handler<F> handler_;
 };
 
 template <class F>
@@ -332,13 +341,17 @@ struct otherwise_case : case_base {
   F handler;
 };
 template <class F>
-class active_case<otherwise_case<F>> : public plain_case<F> {
+class active_case<otherwise_case<F>> {
  public:
   template <class Case>
-  explicit active_case(Case&& c) : plain_case<F>(std::forward<Case>(c)) {}
+  explicit active_case(Case&& c) : handler_(std::forward<Case>(c)) {}
   void begin(select_plan& plan, std::size_t index) {
     if (plan.otherwise_index == select_none) plan.otherwise_index = index;
   }
+  void run() { handler_(); }
+
+ private:
+  plain_handler<F> handler_;
 };
 
 template <class Case>

@@ -15,7 +15,7 @@ constexpr duration saturate(std::chrono::duration<Rep, Period> d) noexcept {
   using wide = std::chrono::duration<long double, duration::period>;
   using ratio = std::ratio_divide<Period, duration::period>;
   const auto exact = std::chrono::duration_cast<wide>(d).count();
-  if (exact != exact) return duration::zero();
+  if (exact != exact) return duration::zero();  // NOLINT(misc-redundant-expression): only NaN is unlike itself
   if (exact >= static_cast<long double>(duration::max().count())) return duration::max();
   if (exact <= static_cast<long double>(duration::min().count())) return duration::min();
   // Of integers too where a tick is neither a multiple nor a fraction of ours (a sixtieth of a second): the product may not fit.
