@@ -22,6 +22,7 @@ constexpr std::array programs{"send a | recv a",
                               "send a | send a | recv a",
                               "send a | recv a | recv a",
                               "send a, drop_send a | recv a, drop_recv a",
+                              "send a, drop_send a | send a, drop_send a | drop_recv a",
                               "select recv a send a | recv a",
                               "select recv a send a | send a",
                               "size a | send a | recv a"};

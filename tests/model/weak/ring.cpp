@@ -1,4 +1,4 @@
-// The ring: claims, stamps and laps, with the position counter at its start and where it wraps around.
+// The ring: claims, stamps and laps, where the position counter wraps around.
 #include "kit.hpp"
 
 namespace model {
@@ -6,15 +6,15 @@ namespace {
 
 using ring = rn::detail::ring<counted>;
 
+/// The position counter stands a lap before it wraps around.
 template <class Body>
 void add(const std::string& name, std::vector<int> proves, std::size_t capacity, Body body) {
-  for (const bool wraps : {false, true})
-    add_scenario({"ring/" + name + (wraps ? "/wraps, " : "/") + capacity_name(capacity), proves, counting([=] {
-                    ring r;
-                    const std::uint64_t lap_size = std::bit_ceil(capacity + 1) * 2;
-                    r.allocate(capacity, wraps ? UINT64_MAX / lap_size : 0);
-                    body(r);
-                  })});
+  add_scenario({"ring/" + name + "/" + capacity_name(capacity), std::move(proves), counting([=] {
+                  ring r;
+                  const std::uint64_t lap_size = std::bit_ceil(capacity + 1) * 2;
+                  r.allocate(capacity, UINT64_MAX / lap_size);
+                  body(r);
+                })});
 }
 
 /// A full ring: the one who makes room claims the head.

@@ -17,14 +17,19 @@ void empty(segments& store, int count) {
   for (int i = 0; i < count; ++i, nobody.count = 0) require(pop(store, nobody) == trial::done, "a value is missing");
 }
 
+/// `before`: so many values have gone through it. `most`: see scenario::most_executions.
 template <class Body>
-void add(const std::string& name, std::vector<int> proves, Body body, int before) {
-  add_scenario({"segments/" + name + " after " + std::to_string(before), proves, counting([=] {
+void add(const std::string& name, std::vector<int> proves, int before, Body body, std::uint64_t most = 0) {
+  add_scenario({"segments/" + name + " after " + std::to_string(before),
+                std::move(proves),
+                counting([=] {
                   segments store;
                   fill(store, before);
                   empty(store, before);
                   body(store);
-                })});
+                }),
+                {},
+                most});
 }
 
 /// A segment that one receiver has emptied is a sender's next one, and others read it: nothing of its first life.
@@ -75,13 +80,12 @@ void too_many_segments() {
 
 const enroll all([] {
   for (const int before : {0, slots - 2, slots - 1}) {
-    add("two senders", {1, 2, 3, 4}, &two_senders<segments>, before);
-    add("two receivers", {1, 2, 3, 4}, &two_receivers<segments>, before);
-    add(
-        "laps", {1, 2, 3}, [](segments& s) { laps(s, 3); }, before);
-    add("tries", {1, 2, 3, 4}, &tries<segments>, before);
-    add("close", {4, 5}, &closing<segments>, before);
-    add("value against flag", {8}, &value_against_flag<segments>, before);
+    add("two senders", {1, 2, 3, 4}, before, &two_senders<segments>);
+    add("two receivers", {1, 2, 3, 4}, before, &two_receivers<segments>, 60'000);
+    add("laps", {1, 2, 3}, before, [](segments& s) { laps(s, 3); });
+    add("tries", {1, 2, 3, 4}, before, &tries<segments>);
+    add("close", {4, 5}, before, &closing<segments>);
+    add("value against flag", {8}, before, &value_against_flag<segments>);
   }
   add_scenario({"segments/second life", {1, 2, 3, 4}, counting(&second_life), {}, 20'000});
   add_scenario({"segments/too many", {1, 2, 3, 4}, counting(&too_many_segments)});
