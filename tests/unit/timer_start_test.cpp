@@ -31,17 +31,15 @@ bool starts_it(F f) {
 
 TEST_CASE("the timer thread is started by the first deadline that somebody must watch") {
   const auto ticks = [](const rn::recv_channel<rn::time_point>& ch) { return ch.try_recv_for(1min).status() == rn::status::ok; };
-  CHECK(starts_it([&] { return ticks(rn::after(1us)); }));
-  CHECK(starts_it([&] { return ticks(rn::timer(1us).channel()); }));
+  CHECK(starts_it([&] { return ticks(rn::after(0ns)) && rn::after(1h); }));
+  CHECK(starts_it([] { return static_cast<bool>(rn::timer(1h).channel()); }));
   CHECK(starts_it([&] {
     rn::timer at_once(0ns);
-    return ticks(at_once.channel()) && !at_once.reset(1us) && ticks(at_once.channel());
+    return ticks(at_once.channel()) && !at_once.reset(1h);
   }));
   CHECK(starts_it([] {
-    support::gate ran;
-    const rn::timer function(1us, [&] { ran.open(); });
-    ran.wait();
-    return true;
+    rn::timer function(1h, [] {});
+    return function.stop();
   }));
   CHECK(starts_it([&] {
     const rn::ticker due_as_it_is_made(1ns);
