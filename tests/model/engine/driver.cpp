@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -12,8 +13,10 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "explore.hpp"
+#include "invariants.hpp"
 
 namespace {
 
@@ -130,17 +133,18 @@ std::vector<const scenario*> selected(const options& o) {
   return list;
 }
 
+/// The table in README.md: run.py compares them.
 void print_invariants(const std::vector<const scenario*>& list) {
-  std::map<int, std::vector<std::string>> table;
-  for (const scenario* s : list)
-    for (const int invariant : s->proves) table[invariant].push_back(s->name);
-  std::puts("| invariant | scenarios |\n|---|---|");
-  for (const auto& [invariant, names] : table) {
-    std::printf("| %d | %zu:", invariant, names.size());
+  std::puts("| invariant | scenarios, by family |\n|---|---|");
+  for (int number = 1; number <= static_cast<int>(model::invariants.size()); ++number) {
     std::map<std::string, unsigned> families;
-    for (const std::string& name : names) ++families[name.starts_with("program ") ? "program" : name.substr(0, name.find('/'))];
-    for (const auto& [family, count] : families) std::printf(" %s (%u)", family.c_str(), count);
-    std::puts(" |");
+    for (const scenario* s : list)
+      if (std::ranges::find(s->proves, number) != s->proves.end())
+        ++families[s->name.starts_with("program ") ? "program" : s->name.substr(0, s->name.find('/'))];
+    std::printf("| %d. %s |", number, model::invariants[static_cast<std::size_t>(number - 1)]);
+    const char* separator = " ";
+    for (const auto& [family, count] : families) std::printf("%s%s %u", std::exchange(separator, ", "), family.c_str(), count);
+    std::puts(families.empty() ? " NONE |" : " |");
   }
 }
 

@@ -12,7 +12,7 @@ namespace model {
 
 struct scenario {
   std::string name;
-  std::vector<int> proves;  // the invariants of the architecture whose violation would fail it
+  std::vector<int> proves;  // of invariants.hpp
   std::function<void()> body;
   limits limit{};
   std::uint64_t most_executions = 0;  // if not 0: the exhaustive search may end here, having found nothing

@@ -19,9 +19,8 @@ void send_recv_close(std::size_t capacity) {
 
 const enroll all([] {
   for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}, std::size_t{2}, no_bound})
-    add_scenario({"close/send, recv, close/" + capacity_name(capacity), {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15}, counting([=] {
-                    send_recv_close(capacity);
-                  })});
+    add_scenario({"close/send, recv, close/" + capacity_name(capacity), about(capacity, {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15}),
+                  counting([=] { send_recv_close(capacity); })});
 });
 
 }  // namespace

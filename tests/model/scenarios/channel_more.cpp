@@ -193,14 +193,15 @@ void assertions(std::size_t capacity) {
 const enroll all([] {
   for (const std::size_t c : capacities) {
     const std::string suffix = "/" + capacity_name(c);
-    add_scenario(
-        {"channel/two sends, two receivers" + suffix, {1, 2, 3, 4, 7, 8, 13}, counting([=] { two_sends_two_receivers(c); }, true)});
-    add_scenario({"channel/laps" + suffix, {1, 2, 3, 4, 7, 8, 13}, counting([=] { laps(c); })});
+    add_scenario({"channel/two sends, two receivers" + suffix, about(c, {1, 2, 3, 4, 7, 8, 13}),
+                  counting([=] { two_sends_two_receivers(c); }, true)});
+    add_scenario({"channel/laps" + suffix, about(c, {1, 2, 3, 4, 7, 8, 13}), counting([=] { laps(c); })});
     add_scenario({"channel/receivers in order" + suffix, {7, 10, 14}, counting([=] { receivers_in_order(c); })});
     if (c != no_bound) add_scenario({"channel/senders in order" + suffix, {7, 10, 14}, counting([=] { senders_in_order(c); })});
     add_scenario({"channel/batches, close" + suffix, {4, 5, 8, 10, 13, 15}, counting([=] { batches(c); })});
     add_scenario({"channel/range" + suffix, {4, 5, 8, 13}, counting([=] { range(c); })});
-    add_scenario({"channel/assertions" + suffix, {1, 6, 7}, counting([=] { assertions(c); }), {.points_in_assertions = true}});
+    add_scenario(
+        {"channel/assertions" + suffix, about(c, {1, 6, 7}), counting([=] { assertions(c); }), {.points_in_assertions = true}});
     add_scenario({"channel/spurious wakes" + suffix, {8, 10}, counting([=] { assertions(c); }), {.spurious_wakes = true}});
   }
   for (const int before : {0, 1, 61, 62, 63})

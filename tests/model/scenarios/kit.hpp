@@ -155,6 +155,11 @@ inline rn::channel<counted> make(std::size_t capacity) {
 inline std::string capacity_name(std::size_t capacity) {
   return capacity == no_bound ? std::string("unbounded") : "capacity " + std::to_string(capacity);
 }
+/// Without the invariants that no channel of this capacity can violate: those of the store, and of a ring's stamps.
+inline std::vector<int> about(std::size_t capacity, std::vector<int> invariants) {
+  std::erase_if(invariants, [&](int i) { return (capacity == 0 && i <= 3) || (capacity == no_bound && i == 3); });
+  return invariants;
+}
 
 // The calls. Each notes what it did.
 
