@@ -10,6 +10,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace channel_close_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -313,3 +315,5 @@ TEST_CASE("a destructor may use the channel that its value is dropped from") {
     CHECK(refused == 1);
   }
 }
+
+}  // namespace channel_close_test

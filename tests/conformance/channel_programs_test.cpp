@@ -12,6 +12,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace channel_programs_test {
+
 namespace rn = runnel;
 
 namespace {
@@ -227,3 +229,5 @@ TEST_CASE("C22 the prime sieve: a chain of filters that grows as it goes, and is
           std::vector<int>{2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97});
   }
 }
+
+}  // namespace channel_programs_test

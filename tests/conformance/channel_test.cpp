@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace channel_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -305,3 +307,5 @@ TEST_CASE("C57 a channel can be waited for while a thread ends, in the destructo
   ch.send(5);
   CHECK(*ch.recv() == 6);
 }
+
+}  // namespace channel_test

@@ -15,6 +15,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace memory_model_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -251,7 +253,7 @@ TEST_CASE("H06 a send that races with close is delivered, or is an error: never 
         crew.go([&] { ch.close(); });
         for (const int value : ch) received += value;
         crew.join();
-        sent += accepted[0] + accepted[1];
+        sent += (accepted[0] ? 1 : 0) + (accepted[1] ? 1 : 0);
         REQUIRE(ch.drained());
       }
       CHECK(sent == received);
@@ -362,22 +364,22 @@ TEST_CASE("H19 values without a size synchronize as others do") {
     CAPTURE(support::name_of(size));
     const auto ch = support::make<empty>(size);
     const auto signal = support::make<void>(size);
-    int published[2 * rounds] = {};
+    int published[rounds][2] = {};
     support::crew crew;
     crew.go([&] {
-      for (int i = 0; i < rounds; ++i) {
-        published[2 * i] = 1;
+      for (auto& two : published) {
+        two[0] = 1;
         ch.send({});
-        published[2 * i + 1] = 1;
+        two[1] = 1;
         signal.send();
       }
     });
     int sum = 0;
-    for (int i = 0; i < rounds; ++i) {
+    for (const auto& two : published) {
       ch.recv();
-      sum += published[2 * i];
+      sum += two[0];
       signal.recv();
-      sum += published[2 * i + 1];
+      sum += two[1];
     }
     CHECK(sum == 2 * rounds);
   }
@@ -408,3 +410,5 @@ TEST_CASE("H20 handles are copied and dropped by all at once, each thread its ow
     CHECK(support::counted::live() == 0);
   }
 }
+
+}  // namespace memory_model_test

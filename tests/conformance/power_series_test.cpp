@@ -14,6 +14,8 @@
 
 #include "catch.hpp"
 
+namespace power_series_test {
+
 namespace rn = runnel;
 
 namespace {
@@ -107,7 +109,7 @@ class power_series {
   }
   /// (u + xU)(v + xV) = uv + x(uV + vU + xUV)
   series multiply(const series& f, const series& g) {
-    return make([=, this](const rn::context& ctx, const series& out) {
+    return make([this, f, g](const rn::context& ctx, const series& out) {
       if (!out.ask.recv(ctx)) return;
       const auto u = f.get(ctx);
       const auto v = g.get(ctx);
@@ -173,3 +175,5 @@ TEST_CASE("C24 power series by demand: exp and tan, through a graph of tasks tha
   tasks.cancel();
   CHECK(tasks.wait_result() == nullptr);
 }
+
+}  // namespace power_series_test

@@ -18,6 +18,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace select_choice_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -94,7 +96,7 @@ TEST_CASE("S30 each of several ready cases has its share") {
   }
   SECTION("sends to channels of several kinds") {
     const rn::channel<int> bounded(rounds);
-    const rn::channel<int> larger(2 * rounds);
+    const rn::channel<int> larger(std::size_t{2} * rounds);
     const rn::channel<int> unbounded(rn::unbounded);
     const auto count = choices<3>(
         rounds, [&] { return rn::try_select(rn::on_send(bounded, 1), rn::on_send(larger, 1), rn::on_send(unbounded, 1)); });
@@ -291,3 +293,5 @@ TEST_CASE("S45 H02 what a peer did before its half of a case is visible after th
     run([&] { go_on.open(); }, [&] { rn::select(rn::on_ready(work), rn::on_recv(idle)); });
   }
 }
+
+}  // namespace select_choice_test

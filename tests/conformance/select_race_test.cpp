@@ -14,6 +14,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace select_race_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -297,3 +299,5 @@ TEST_CASE("B42 a select that receives, one that sends, and the end of a context:
     if (sent_a && !received_a) REQUIRE(**a.try_recv() == i);
   }
 }
+
+}  // namespace select_race_test

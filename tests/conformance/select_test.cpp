@@ -14,6 +14,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace select_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -350,3 +352,5 @@ TEST_CASE("C42 a value to send that is received from the same channel") {
   CHECK(rn::select(rn::on_send(ch, *ch.recv() + 1), rn::on_timeout(1h)) == 0);
   CHECK(*ch.recv() == 2);
 }
+
+}  // namespace select_test

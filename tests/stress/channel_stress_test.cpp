@@ -6,11 +6,14 @@
 #include <runnel/channel.hpp>
 #include <runnel/context.hpp>
 #include <runnel/select.hpp>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "catch.hpp"
 #include "support.hpp"
+
+namespace channel_stress_test {
 
 namespace rn = runnel;
 using namespace std::chrono_literals;
@@ -21,7 +24,7 @@ const support::size_parameter sizes[] = {0, 1, 2, 3, 16, std::nullopt};
 
 int rounds(int normal) {
   const char* const factor = std::getenv("RUNNEL_STRESS");
-  return factor == nullptr ? normal : normal * std::atoi(factor);
+  return factor == nullptr ? normal : normal * std::stoi(factor);
 }
 std::uint32_t dice(std::uint32_t sides) { return rn::detail::random_below(sides); }
 
@@ -176,7 +179,7 @@ TEST_CASE("C35 C54 B36 B41 every mix of forms, senders and receivers: each value
         for (int round = 0; round < rounds(2); ++round) {
           constexpr int each = support::scaled(400, 100);
           const outcome o = run(size, 3, 3, each, send_mix, recv_mix, how);
-          if (send_mix == plain && how != ending::close) REQUIRE(o.sent.size() == 3 * each);
+          if (send_mix == plain && how != ending::close) REQUIRE(o.sent.size() == std::size_t{3} * each);
           REQUIRE(o.sent == o.received);
           REQUIRE(std::ranges::adjacent_find(o.received) == o.received.end());
           REQUIRE(o.in_order);
@@ -318,3 +321,5 @@ TEST_CASE("C37 C66 channels come and go while others use what they carry") {
     CHECK(support::counted::live() == 0);
   }
 }
+
+}  // namespace channel_stress_test

@@ -15,6 +15,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace select_stress_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -41,6 +43,28 @@ struct lanes {
     return n;
   }
 };
+
+/// Sends up to `count` numbers, by ways that differ between senders 0, 1 and 2. Answers what was sent.
+tokens send_tokens(const lanes& shared, const rn::context& ctx, int id, int count) {
+  const auto& c = shared.all;
+  tokens sent;
+  bool open = true;
+  int token = id * count;
+  const auto keep = [&](rn::send_result r) {
+    if (r) sent.push_back(token);
+    open = r.status() != rn::status::closed;
+  };
+  for (const int end = token + count; token < end && open && !ctx.done(); ++token) {
+    if (id == 0)
+      keep(token % 2 == 0 ? c[0].send(ctx, token) : c[1].try_send_for(short_while(), token));
+    else if (id == 1)
+      rn::select(rn::on_send(c[0], token, keep), rn::on_send(c[1], token, keep), rn::on_timeout(short_while()));
+    else
+      rn::select(rn::on_done(ctx), rn::on_send(c[1], token, keep), rn::on_send(c[0], token, keep),
+                 rn::when(token % 50 == 0, rn::on_send(c[2], token, keep)));
+  }
+  return sent;
+}
 
 }  // namespace
 
@@ -104,25 +128,7 @@ TEST_CASE("values of selects that time out, are canceled, or find a channel clos
   support::crew senders;
   support::crew receivers;
 
-  for (int id = 0; id < 3; ++id)
-    senders.go([&, id] {
-      const auto& c = shared.all;
-      bool open = true;
-      int token = id * each;
-      const auto keep = [&](rn::send_result r) {
-        if (r) sent[static_cast<std::size_t>(id)].push_back(token);
-        open = r.status() != rn::status::closed;
-      };
-      for (const int end = token + each; token < end && open && !ctx.done(); ++token) {
-        if (id == 0)
-          keep(token % 2 == 0 ? c[0].send(ctx, token) : c[1].try_send_for(short_while(), token));
-        else if (id == 1)
-          rn::select(rn::on_send(c[0], token, keep), rn::on_send(c[1], token, keep), rn::on_timeout(short_while()));
-        else
-          rn::select(rn::on_done(ctx), rn::on_send(c[1], token, keep), rn::on_send(c[0], token, keep),
-                     rn::when(token % 50 == 0, rn::on_send(c[2], token, keep)));
-      }
-    });
+  for (int id = 0; id < 3; ++id) senders.go([&, id] { sent[static_cast<std::size_t>(id)] = send_tokens(shared, ctx, id, each); });
 
   const auto keep = [&](std::size_t id, int token) {
     got[id].push_back(token);
@@ -241,3 +247,5 @@ TEST_CASE(
   }
   CHECK(support::counted::live() == before);
 }
+
+}  // namespace select_stress_test

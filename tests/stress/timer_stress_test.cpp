@@ -9,6 +9,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace timer_stress_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 using support::counter;
@@ -204,3 +206,5 @@ TEST_CASE("stress: T13 many timers, moved about by several threads, come in orde
   CHECK(read(wrong) == 0);
   CHECK(armed() == 0);
 }
+
+}  // namespace timer_stress_test

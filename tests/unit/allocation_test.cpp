@@ -12,6 +12,8 @@
 #include "failing_new.hpp"
 #include "support.hpp"
 
+namespace allocation_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -174,39 +176,43 @@ TEST_CASE("handles, ends and scopes allocate nothing, and neither do the operati
   for (const std::size_t capacity : {1U, 2U, 7U}) {
     CAPTURE(capacity);
     const rn::channel<int> ch(capacity);
-    CHECK(allocated_by([&] {
-            const rn::channel<int> copy = ch;
-            const rn::send_channel<int> sender = copy;
-            const rn::recv_channel<int> receiver = copy;
-            for (int i = 0; i < 100; ++i) {
-              sender.send(i);
-              static_cast<void>(receiver.recv());
-              static_cast<void>(copy.try_send(i));
-              static_cast<void>(copy.try_recv_for(1s));
-              static_cast<void>(copy.send(rn::context(), i));
-              static_cast<void>(copy.recv(rn::context()));
-            }
-            static_cast<void>(copy.try_recv());
-            const rn::close_on_exit closing(ch);
-          }) == 0);
+    const auto all = allocated_by([&] {
+      const rn::channel<int> copy = ch;
+      const rn::send_channel<int> sender = copy;
+      const rn::recv_channel<int> receiver = copy;
+      for (int i = 0; i < 100; ++i) {
+        sender.send(i);
+        static_cast<void>(receiver.recv());
+        static_cast<void>(copy.try_send(i));
+        static_cast<void>(copy.try_recv_for(1s));
+        static_cast<void>(copy.send(rn::context(), i));
+        static_cast<void>(copy.recv(rn::context()));
+      }
+      static_cast<void>(copy.try_recv());
+      const rn::close_on_exit closing(ch);
+    });
+    CHECK(all == 0);
     CHECK(ch.closed());
   }
 }
 
 TEST_CASE("an unbounded channel allocates once in 63 sends while it grows, and not at all while it is kept short") {
   const rn::channel<int> ch(rn::unbounded);
-  CHECK(allocated_by([&] {
-          for (int i = 0; i < 630; ++i) ch.send(i);
-        }) == 10);
-  CHECK(allocated_by([&] {
-          for (int i = 0; i < 630; ++i) static_cast<void>(ch.recv());
-        }) == 0);
-  CHECK(allocated_by([&] {
-          for (int i = 0; i < 10'000; ++i) {
-            ch.send(i);
-            static_cast<void>(ch.recv());
-          }
-        }) <= 1);
+  const auto growing = allocated_by([&] {
+    for (int i = 0; i < 630; ++i) ch.send(i);
+  });
+  CHECK(growing == 10);
+  const auto shrinking = allocated_by([&] {
+    for (int i = 0; i < 630; ++i) static_cast<void>(ch.recv());
+  });
+  CHECK(shrinking == 0);
+  const auto kept_short = allocated_by([&] {
+    for (int i = 0; i < 10'000; ++i) {
+      ch.send(i);
+      static_cast<void>(ch.recv());
+    }
+  });
+  CHECK(kept_short <= 1);
 }
 
 TEST_CASE("waiting to receive allocates nothing, in any form, nor does it cost whoever serves the waiter") {
@@ -327,3 +333,5 @@ TEST_CASE("C66 a channel that lives long does not grow: values, canceled and tim
     CHECK(allocations::live() <= before + 1);  // a spare segment may come or go
   }
 }
+
+}  // namespace allocation_test

@@ -16,6 +16,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace channel_forms_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -230,7 +232,11 @@ TEST_CASE("C28 a peer in time is a success, and close beats the time") {
 }
 
 TEST_CASE("B09 any time of any clock: what has passed does not wait, the longest wait for ever") {
-  using namespace std::chrono;
+  using std::chrono::duration;
+  using std::chrono::hours;
+  using std::chrono::nanoseconds;
+  using std::chrono::system_clock;
+  using std::chrono::time_point;
   const rn::channel<int> ch(1);
   CHECK(ch.try_recv_for(0s).status() == rn::status::timed_out);
   CHECK(ch.try_recv_for(-1ns).status() == rn::status::timed_out);
@@ -370,3 +376,5 @@ TEST_CASE("C67 a copy that throws comes out of send and has changed nothing") {
     CHECK(support::counted::live() == 0);
   }
 }
+
+}  // namespace channel_forms_test

@@ -14,6 +14,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace channel_test {
+
 namespace rn = runnel;
 
 namespace {
@@ -333,3 +335,5 @@ TEST_CASE("an iterator counts as a receiver") {
   }
   CHECK(ends.send.closed());
 }
+
+}  // namespace channel_test

@@ -15,6 +15,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace channel_types_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -177,7 +179,7 @@ TEST_CASE("C20 H19 an empty value that cannot be default-made, and one that hide
       written = 1;
       ch.send(empty_not_default(1));
       overloads_address value{7};
-      hiding.send(std::move(value));
+      hiding.send(overloads_address{value});
       hiding.send(value);
     });
     CHECK(ch.recv());
@@ -233,3 +235,5 @@ TEST_CASE("a job may carry a channel of jobs") {
   first->reply.send(std::move(*first->further->recv()));
   CHECK(replies.recv()->number == 2);
 }
+
+}  // namespace channel_types_test

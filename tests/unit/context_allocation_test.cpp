@@ -15,6 +15,8 @@
 #include "failing_new.hpp"
 #include "support.hpp"
 
+namespace context_allocation_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -224,3 +226,5 @@ TEST_CASE("without memory for its cause a context ends all the same") {
   REQUIRE(cause != nullptr);
   CHECK(cause == ctx.cause());  // the same at each call, whatever it is
 }
+
+}  // namespace context_allocation_test

@@ -12,6 +12,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace context_end_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 using support::counter;
@@ -272,3 +274,5 @@ TEST_CASE("a sleep that is over wins over a context that is done") {
   CHECK(rn::sleep_for(ctx, 0s));
   CHECK(rn::sleep_for(ctx, 1h).status() == rn::status::canceled);
 }
+
+}  // namespace context_end_test

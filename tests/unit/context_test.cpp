@@ -13,6 +13,8 @@
 
 #include "catch.hpp"
 
+namespace context_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -921,3 +923,5 @@ TEST_CASE("a second signal kills a program that is stuck") {
   CHECK(WIFSIGNALED(how));
   CHECK((WIFSIGNALED(how) ? WTERMSIG(how) : 0) == SIGTERM);
 }
+
+}  // namespace context_test

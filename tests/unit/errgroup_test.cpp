@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace errgroup_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -417,3 +419,5 @@ TEST_CASE("a limit may be taken away as soon as no task runs, whoever waits for 
     REQUIRE(ran.load(rn::detail::acquire) == 2);
   }
 }
+
+}  // namespace errgroup_test

@@ -22,11 +22,15 @@ inline state& mine() noexcept {
   return s;
 }
 inline constinit runnel::detail::atomic<std::int64_t> live_count{0};
+inline constinit runnel::detail::atomic<std::uint64_t> made_count{0};
 
 /// How many there are now, of all threads.
 inline std::int64_t live() noexcept { return live_count.load(runnel::detail::acquire); }
 /// How many this thread has made so far.
 inline std::uint64_t made() noexcept { return mine().made; }
+
+/// How many all threads have made so far.
+inline std::uint64_t made_by_all() noexcept { return made_count.load(runnel::detail::acquire); }
 
 /// For its scope, the allocation number `after` of this thread, and all after it, fail.
 class failing {
@@ -45,6 +49,7 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
   if (p == nullptr) throw std::bad_alloc();
   ++s.made;
   live_count.fetch_add(1, runnel::detail::relaxed);  // relaxed: a number
+  made_count.fetch_add(1, runnel::detail::acq_rel);
   return p;
 }
 inline void release(void* p) noexcept {
@@ -55,16 +60,4 @@ inline void release(void* p) noexcept {
 
 }  // namespace allocations
 
-void* operator new(std::size_t size) { return allocations::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
-void* operator new(std::size_t size, std::align_val_t to) { return allocations::allocate(size, static_cast<std::size_t>(to)); }
-void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept {
-  try {
-    return allocations::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-void operator delete(void* p) noexcept { allocations::release(p); }
-void operator delete(void* p, std::size_t /*size*/) noexcept { allocations::release(p); }
-void operator delete(void* p, std::align_val_t /*to*/) noexcept { allocations::release(p); }
-void operator delete(void* p, std::size_t /*size*/, std::align_val_t /*to*/) noexcept { allocations::release(p); }
+#include "failing_new.cpp"

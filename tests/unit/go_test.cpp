@@ -13,6 +13,8 @@
 
 #include "catch.hpp"
 
+namespace go_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -263,3 +265,5 @@ TEST_CASE("a failure that escapes from go ends the process") {
   CHECK(dies_by_abort("hidden: an exception escapes from go"));
   CHECK(dies_by_abort("hidden: a task of go answers an error"));
 }
+
+}  // namespace go_test

@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace guarded_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -277,3 +279,5 @@ TEST_CASE("what a predicate throws for a wait that has ended meanwhile is destro
   CHECK(destroyed_by == waiter_id);
   CHECK(*value.lock() == 1);
 }
+
+}  // namespace guarded_test

@@ -6,6 +6,10 @@
 
 #include "support.hpp"
 
+namespace portable_park_test {
+
+using namespace std::chrono_literals;
+
 TEST_CASE("channels wait as well where there is no futex") {
   for (const std::size_t capacity : {0U, 1U, 4U}) {
     CAPTURE(capacity);
@@ -21,3 +25,5 @@ TEST_CASE("channels wait as well where there is no futex") {
     CHECK(ch.try_recv_for(2ms).status() == runnel::status::timed_out);
   }
 }
+
+}  // namespace portable_park_test

@@ -10,6 +10,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace ring_test {
+
 namespace rd = runnel::detail;
 using rd::trial;
 
@@ -169,7 +171,7 @@ TEST_CASE("many senders and receivers use one ring across the wrap, and each val
         });
       crew.join();
     }
-    std::vector<int> seen(senders * each, 0);
+    std::vector<int> seen(std::size_t{senders} * each, 0);
     bool in_order = true;
     for (const auto& mine : got) {
       int last[senders] = {-1, -1};
@@ -180,7 +182,7 @@ TEST_CASE("many senders and receivers use one ring across the wrap, and each val
       }
     }
     CHECK(in_order);
-    CHECK(seen == std::vector<int>(senders * each, 1));
+    CHECK(seen == std::vector<int>(seen.size(), 1));
   }
 }
 
@@ -214,3 +216,5 @@ TEST_CASE("max_capacity is the last one whose storage has a size") {
   CHECK(rd::ring<int>::max_capacity() > 1'000'000);
   CHECK(rd::ring<std::array<int, 1024>>::max_capacity() < rd::ring<int>::max_capacity());
 }
+
+}  // namespace ring_test

@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace runnel_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -57,3 +59,5 @@ TEST_CASE("a ticker's channel and a wait group") {
   tasks.wait();
   CHECK(seen == 3);
 }
+
+}  // namespace runnel_test

@@ -9,6 +9,8 @@
 #include "failing_new.hpp"
 #include "support.hpp"
 
+namespace segments_test {
+
 namespace rd = runnel::detail;
 using rd::trial;
 
@@ -177,7 +179,7 @@ TEST_CASE("C69 48 short-lived senders, and receivers that take turns: each value
     }
     crew.join();
     CHECK(store.size() == 0);
-    std::vector<int> seen(senders * each, 0);
+    std::vector<int> seen(std::size_t{senders} * each, 0);
     bool in_order = true;
     for (const auto& mine : got) {
       std::vector<int> last(senders, -1);
@@ -189,7 +191,7 @@ TEST_CASE("C69 48 short-lived senders, and receivers that take turns: each value
       }
     }
     CHECK(in_order);
-    CHECK(seen == std::vector<int>(senders * each, 1));
+    CHECK(seen == std::vector<int>(seen.size(), 1));
   }
   CHECK(allocations::live() == before);
 }
@@ -218,3 +220,5 @@ TEST_CASE("size never says more than there can be, while others send and receive
   CHECK(most <= count);
   CHECK(store.size() == 0);
 }
+
+}  // namespace segments_test

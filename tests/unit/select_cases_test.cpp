@@ -16,6 +16,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace select_cases_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -274,3 +276,5 @@ TEST_CASE("B06 a channel of after that is due completes a case once, and is clos
   CHECK(rn::select(rn::on_recv(rn::after(4ms), [&](rn::time_point at) { CHECK(at >= before + 4ms); }),
                    rn::on_recv(rn::after(1h))) == 0);
 }
+
+}  // namespace select_cases_test

@@ -16,6 +16,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace select_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -111,7 +113,7 @@ TEST_CASE("a handler of a receive gets the value, else the result, else nothing"
   SECTION("anything: a T, as an rvalue") {
     rn::select(rn::on_recv(ch, [&](auto&& v) {
       STATIC_REQUIRE(std::is_same_v<decltype(v), std::string&&>);
-      called = std::move(v);
+      called = std::forward<decltype(v)>(v);
     }));
     CHECK(called == "value");
   }
@@ -154,7 +156,8 @@ TEST_CASE("handlers may be move-only, lvalues that are not copied, references, p
   SECTION("a pointer to a member") {
     struct job {
       int* ran;
-      void run() { ++*ran; }
+      int runs = 0;
+      void run() { *ran = ++runs; }
     };
     int ran = 0;
     rn::select(rn::on_recv(holding(job{&ran}), &job::run));
@@ -393,3 +396,5 @@ TEST_CASE("payloads of a select are counted exactly") {
   }
   CHECK(support::counted::live() == before);
 }
+
+}  // namespace select_test

@@ -12,6 +12,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace selectable_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -263,3 +265,5 @@ TEST_CASE("every permit goes to exactly one of several selects") {
   CHECK(support::read(taken) == each);
   CHECK(event.free() == 0);
 }
+
+}  // namespace selectable_test

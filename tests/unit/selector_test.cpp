@@ -16,6 +16,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace selector_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -375,3 +377,5 @@ TEST_CASE("while one thread waits, another that waits or changes the cases gets 
   CHECK(cases.size() == 1);
   CHECK(cases.remove(id));
 }
+
+}  // namespace selector_test

@@ -12,6 +12,8 @@
 
 #include "catch.hpp"
 
+namespace status_test {
+
 namespace rn = runnel;
 using rn::status;
 using make = rn::detail::result_access;
@@ -132,3 +134,5 @@ TEST_CASE("a context_error carries its code and its cause") {
   CHECK(caused.code() == status::timed_out);
   CHECK_THROWS_AS(std::rethrow_exception(caused.cause()), std::runtime_error);
 }
+
+}  // namespace status_test

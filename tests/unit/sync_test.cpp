@@ -8,6 +8,8 @@
 
 #include "catch.hpp"
 
+namespace sync_test {
+
 namespace rd = runnel::detail;
 using namespace std::chrono_literals;
 
@@ -184,3 +186,5 @@ TEST_CASE("an immortal is made once, by whichever thread comes first") {
   CHECK(std::set<once_made*>(seen.begin(), seen.end()).size() == 1);
   CHECK(once_made::made().load(rd::acquire) == 1);
 }
+
+}  // namespace sync_test

@@ -11,6 +11,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace thread_cache_test {
+
 namespace rn = runnel;
 using rn::detail::emplace_task;
 using rn::detail::start_task;
@@ -154,7 +156,7 @@ TEST_CASE("thread_cache: a task that cannot be made is not run, and costs no thr
 TEST_CASE("thread_cache: tasks from many threads at once run once each") {
   constexpr std::uint32_t starters = 4;
   constexpr std::uint32_t each = 500;
-  std::vector<counter> runs(starters * each);
+  std::vector<counter> runs(std::size_t{starters} * each);
   counter ended{0};
   support::crew others;
   for (std::uint32_t s = 0; s < starters; ++s)
@@ -192,3 +194,5 @@ TEST_CASE("thread_cache: threads without work end, and the next task gets a new 
   wait_for(ended, 21);
   CHECK(read(threads_begun) == begun + 1);
 }
+
+}  // namespace thread_cache_test

@@ -7,6 +7,8 @@
 
 #include "catch.hpp"
 
+namespace time_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 using rn::detail::deadline_after;
@@ -110,3 +112,5 @@ TEST_CASE("ticks that are neither a multiple nor a fraction of ours do not overf
   CHECK(saturate(frames::max()) == duration::max());
   CHECK(saturate(frames::min()) == duration::min());
 }
+
+}  // namespace time_test

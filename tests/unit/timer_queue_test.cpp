@@ -9,6 +9,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace timer_queue_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 using rn::detail::timer_queue;
@@ -229,14 +231,14 @@ TEST_CASE("timer_queue: an entry has fired or was canceled, never both") {
 }
 
 TEST_CASE("timer_queue: a callback may cancel its own entry, and arm it again") {
-  CHECK_FALSE(queue().on_thread());
+  CHECK_FALSE(rn::detail::timer_queue::on_thread());
   counter runs{0};
   struct again final : rn::detail::timer_entry {
     explicit again(counter& c) : timer_entry(&due), runs(&c) {}
     static void due(timer_entry& e) noexcept {
       auto& self = static_cast<again&>(e);
       self.canceled_itself = queue().cancel(self);
-      self.was_on_thread = queue().on_thread();
+      self.was_on_thread = rn::detail::timer_queue::on_thread();
       queue().arm(self, now());
       support::add(*self.runs);
     }
@@ -279,3 +281,5 @@ TEST_CASE("timer_queue: a callback may cancel another entry that is due as well"
     REQUIRE(fired.fired == std::vector<std::size_t>{1});
   }
 }
+
+}  // namespace timer_queue_test

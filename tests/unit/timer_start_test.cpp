@@ -11,6 +11,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace timer_start_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -31,8 +33,8 @@ bool starts_it(F f) {
 
 TEST_CASE("the timer thread is started by the first deadline that somebody must watch") {
   const auto ticks = [](const rn::recv_channel<rn::time_point>& ch) { return ch.try_recv_for(1min).status() == rn::status::ok; };
-  CHECK(starts_it([&] { return ticks(rn::after(0ns)) && rn::after(1h); }));
-  CHECK(starts_it([] { return static_cast<bool>(rn::timer(1h).channel()); }));
+  CHECK(starts_it([&] { return ticks(rn::after(0ns)) && rn::after(1h) != nullptr; }));
+  CHECK(starts_it([] { return rn::timer(1h).channel() != nullptr; }));
   CHECK(starts_it([&] {
     rn::timer at_once(0ns);
     return ticks(at_once.channel()) && !at_once.reset(1h);
@@ -89,3 +91,5 @@ TEST_CASE("the timer thread is started by the first deadline that somebody must 
   CHECK_FALSE(ctx.done());
   CHECK(started());
 }
+
+}  // namespace timer_start_test

@@ -4,17 +4,19 @@
 
 #include <algorithm>
 #include <concepts>
-#include <cstdlib>
+#include <cstdint>
 #include <limits>
 #include <memory>
-#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "catch.hpp"
+#include "failing_new.hpp"
 #include "support.hpp"
+
+namespace timer_test {
 
 namespace rn = runnel;
 using namespace std::chrono_literals;
@@ -23,42 +25,8 @@ using support::read;
 using support::wait_for;
 using support::wait_until;
 
-// Every allocation of this program is counted, so that "gone at once, memory and all" can be asserted.
-
 namespace {
 
-rn::detail::atomic<std::int64_t> blocks{0};
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  void* const p = std::aligned_alloc(alignment, (size + alignment) / alignment * alignment);
-  if (p == nullptr) throw std::bad_alloc();
-  blocks.fetch_add(1, rn::detail::relaxed);
-  return p;
-}
-void release(void* p) noexcept {
-  if (p != nullptr) blocks.fetch_sub(1, rn::detail::relaxed);
-  std::free(p);
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return allocate(size, static_cast<std::size_t>(alignment)); }
-void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept {
-  try {
-    return operator new(size);
-  } catch (...) {
-    return nullptr;
-  }
-}
-void operator delete(void* p) noexcept { release(p); }
-void operator delete(void* p, std::size_t) noexcept { release(p); }
-void operator delete(void* p, std::align_val_t) noexcept { release(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
-
-namespace {
-
-std::int64_t live_blocks() { return blocks.load(rn::detail::relaxed); }
 std::size_t armed() { return rn::detail::timer_queue::instance().armed(); }
 rn::time_point now() { return rn::clock::now(); }
 void wait_until_time(rn::time_point at) {
@@ -117,18 +85,18 @@ TEST_CASE("after: dropped unread it is gone at once, memory and all") {
   wait_until([] { return armed() == 0; });
   SECTION("one handle each") {
     std::vector<rn::recv_channel<rn::time_point>> channels(1000);
-    const std::int64_t blocks_before = live_blocks();
+    const std::int64_t blocks_before = allocations::live();
     for (auto& ch : channels) ch = rn::after(1h);
     CHECK(armed() == 1000);
-    CHECK(live_blocks() > blocks_before);
+    CHECK(allocations::live() > blocks_before);
     for (std::size_t i = 0; i < channels.size(); i += 2) channels[i] = nullptr;
     CHECK(armed() == 500);
     for (auto& ch : channels) ch = nullptr;
     CHECK(armed() == 0);
-    CHECK(live_blocks() == blocks_before);
+    CHECK(allocations::live() == blocks_before);
   }
   SECTION("the last of several handles") {
-    const std::int64_t blocks_before = live_blocks();
+    const std::int64_t blocks_before = allocations::live();
     auto first = rn::after(1h);
     auto second = first;
     first = nullptr;
@@ -136,45 +104,45 @@ TEST_CASE("after: dropped unread it is gone at once, memory and all") {
     CHECK(second.try_recv().status() == rn::status::would_block);
     second = nullptr;
     CHECK(armed() == 0);
-    CHECK(live_blocks() == blocks_before);
+    CHECK(allocations::live() == blocks_before);
   }
   SECTION("one that is never due") {
-    const std::int64_t blocks_before = live_blocks();
+    const std::int64_t blocks_before = allocations::live();
     auto ch = rn::after(rn::duration::max());
     CHECK(armed() == 0);
     ch = nullptr;
-    CHECK(live_blocks() == blocks_before);
+    CHECK(allocations::live() == blocks_before);
   }
   SECTION("a limit on one wait of a select") {
     const rn::channel<int> ch(1);
-    const std::int64_t blocks_before = live_blocks();
+    const std::int64_t blocks_before = allocations::live();
     for (int i = 0; i < 100; ++i) {
       ch.send(i);
       CHECK(rn::select(rn::on_recv(ch), rn::on_recv(rn::after(1h))) == 0);
     }
     CHECK(armed() == 0);
-    CHECK(live_blocks() == blocks_before);
+    CHECK(allocations::live() == blocks_before);
   }
   SECTION("one that was due and not received") {
-    const std::int64_t blocks_before = live_blocks();
+    const std::int64_t blocks_before = allocations::live();
     {
       const auto ch = rn::after(1ns);
       wait_until([&] { return ch.size() == 1 && ch.closed(); });
     }
-    wait_until([&] { return live_blocks() == blocks_before; });
+    wait_until([&] { return allocations::live() == blocks_before; });
   }
 }
 
 TEST_CASE("after: dropped while it falls due") {
   rn::after(1ns).recv();
   wait_until([] { return armed() == 0; });
-  const std::int64_t blocks_before = live_blocks();
+  const std::int64_t blocks_before = allocations::live();
   for (int i = 0; i < 2000; ++i) {
     const auto ch = rn::after(std::chrono::nanoseconds(1 + i * 37 % 20000));
     if (i % 3 == 0) wait_until_time(now() + std::chrono::nanoseconds(i * 53 % 30000));
   }
   CHECK(armed() == 0);
-  wait_until([&] { return live_blocks() == blocks_before; });  // the timer thread may be freeing the last of them
+  wait_until([&] { return allocations::live() == blocks_before; });  // the timer thread may be freeing the last of them
 }
 
 // timer with a channel
@@ -681,3 +649,5 @@ TEST_CASE("a function that has run is destroyed before its timer's destructor re
     REQUIRE(held.use_count() == 1);
   }
 }
+
+}  // namespace timer_test

@@ -12,6 +12,8 @@
 
 #include "catch.hpp"
 
+namespace wait_group_test {
+
 namespace rn = runnel;
 using namespace std::chrono_literals;
 
@@ -211,3 +213,5 @@ TEST_CASE("B34 done races with a wait that times out, and with the group's end")
     worker.join();
   }
 }
+
+}  // namespace wait_group_test

@@ -10,6 +10,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace waiter_test {
+
 namespace rn = runnel;
 namespace rd = runnel::detail;
 using namespace std::chrono_literals;
@@ -216,3 +218,5 @@ TEST_CASE("B21 B31 a thread wakes by every resume, sees what came before it, and
     REQUIRE(written == 1);
   }
 }
+
+}  // namespace waiter_test
