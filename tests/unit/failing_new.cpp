@@ -1,4 +1,6 @@
-// What failing_new.hpp replaces. A replacement cannot be inline, and headers define only what is inline, so it includes this file.
+// Replaces operator new for a whole program: see failing_new.hpp.
+#include "failing_new.hpp"
+
 // Not inlined: g++ 12 would compare what is inlined here with what is not.
 [[gnu::noinline]] void* operator new(std::size_t size) { return allocations::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t to) {

@@ -1,4 +1,4 @@
-// Replaces operator new for a whole test program: allocations are counted, and can be made to fail. Included by its one source file.
+// For a program whose operator new is replaced by failing_new.cpp: allocations are counted, and can be made to fail.
 #pragma once
 
 #include <cstddef>
@@ -59,5 +59,3 @@ inline void release(void* p) noexcept {
 }
 
 }  // namespace allocations
-
-#include "failing_new.cpp"
