@@ -263,6 +263,8 @@ class scoped_after_func {
 namespace detail {
 
 inline void sleep_until_deadline(time_point deadline) noexcept {
+  if (deadline == time_point::min()) return;
+  const blocking_scope blocking;
   const atomic<std::uint32_t> nobody{0};
   while (deadline == never || now() < deadline) park(nobody, 0, deadline);
 }
@@ -277,6 +279,31 @@ inline status sleep_until_deadline(const context& ctx, time_point deadline) {
   wait_until(stop, limit);
   return deadline != never && now() >= deadline ? status::ok : stop.reason();
 }
+
+/// Waits until a time.
+class sleep_awaiter : public plan_awaiter {
+ public:
+  explicit sleep_awaiter(time_point until) noexcept {
+    plan().needs_hope = false;
+    plan().add_timeout(0, until);
+  }
+  ~sleep_awaiter() { destroy_waiting(); }
+  void await_resume() { finish(); }
+};
+/// The same until a context is done. A sleep that is over wins.
+class limited_sleep_awaiter final : public plan_awaiter {
+ public:
+  limited_sleep_awaiter(const context& ctx, time_point until) : stop_(ctx) {
+    plan().needs_hope = false;
+    plan().add_timeout(0, until);
+    plan().stop = &stop_;
+  }
+  ~limited_sleep_awaiter() { destroy_waiting(); }
+  [[nodiscard]] result<void> await_resume() { return sent(finish().why); }
+
+ private:
+  done_event stop_;
+};
 
 }  // namespace detail
 
@@ -298,6 +325,24 @@ template <class Rep, class Period>
 template <class Clock, class Duration>
 [[nodiscard]] send_result sleep_until(const context& ctx, std::chrono::time_point<Clock, Duration> at) {
   return detail::sent(detail::sleep_until_deadline(ctx, detail::deadline_at(at)));
+}
+
+/// For coroutines: `co_await async_sleep_for(d)`. As the forms without async_; the coroutine sleeps without its thread.
+template <class Rep, class Period>
+[[nodiscard]] auto async_sleep_for(std::chrono::duration<Rep, Period> d) {
+  return detail::sleep_awaiter(detail::deadline_after(d));
+}
+template <class Clock, class Duration>
+[[nodiscard]] auto async_sleep_until(std::chrono::time_point<Clock, Duration> at) {
+  return detail::sleep_awaiter(detail::deadline_at(at));
+}
+template <class Rep, class Period>
+[[nodiscard]] auto async_sleep_for(const context& ctx, std::chrono::duration<Rep, Period> d) {
+  return detail::limited_sleep_awaiter(ctx, detail::deadline_after(d));
+}
+template <class Clock, class Duration>
+[[nodiscard]] auto async_sleep_until(const context& ctx, std::chrono::time_point<Clock, Duration> at) {
+  return detail::limited_sleep_awaiter(ctx, detail::deadline_at(at));
 }
 
 }  // namespace runnel::inline RUNNEL_ABI

@@ -3,7 +3,7 @@
 
 #include <runnel/detail/errgroup_core.hpp>
 #include <runnel/detail/task_outcome.hpp>
-#include <runnel/detail/thread_cache.hpp>
+#include <runnel/runtime.hpp>
 
 #include <cstddef>
 
@@ -12,6 +12,7 @@ namespace runnel::inline RUNNEL_ABI {
 struct errgroup_options {
   std::size_t limit = 0;     ///< how many tasks may run at once; 0: any number
   bool collect_all = false;  ///< a failure cancels nothing, and errors() has them all
+  runtime* on = nullptr;     ///< where its tasks run; null: where go() is called, as with runnel::go
 };
 
 namespace detail {
@@ -20,10 +21,30 @@ template <class F>
 concept group_function = task_function<F, const context&> || (!std::invocable<F, const context&> && task_function<F>);
 
 template <class F>
+decltype(auto) call_in_group(F& f, const context& ctx) {
+  if constexpr (std::invocable<F, const context&>)
+    return std::invoke(std::move(f), ctx);
+  else
+    return std::invoke(std::move(f));
+}
+template <class F>
+concept group_coroutine =
+    group_function<F> && awaitable<decltype(call_in_group(std::declval<F&>(), std::declval<const context&>()))>;
+
+/// A function and its part of the group, which is given back when it has ended, or will never run.
+template <class F>
 class errgroup_task {
  public:
+  /// Without a group until it is given one: one that could not be started has none.
   template <class G>
-  explicit errgroup_task(errgroup_core& group, G&& f) : group_(&group), f_(std::in_place, std::forward<G>(f)) {}
+  explicit errgroup_task(errgroup_core* group, G&& f) : f_(std::in_place, std::forward<G>(f)), group_(group) {}
+  errgroup_task(const errgroup_task&) = delete;
+  errgroup_task& operator=(const errgroup_task&) = delete;
+  ~errgroup_task() {
+    if (group_ != nullptr)
+      end(nullptr, make_context_error(status::canceled, "runnel: a task of the group will never run, or never end"));
+  }
+  void enter(errgroup_core& group) noexcept { group_ = &group; }
 
   void operator()() noexcept {
     errgroup_core::running_task self;
@@ -37,13 +58,26 @@ class errgroup_task {
     } catch (...) {
       error = std::current_exception();
     }
-    f_.reset();
-    group_->end_task(self, std::move(error));
+    end(&self, std::move(error));
+  }
+  static task<> run_coroutine(std::unique_ptr<errgroup_task> self) {
+    std::exception_ptr error;
+    try {
+      co_await await_task(call_in_group(*self->f_, self->group_->round_ctx()));
+    } catch (...) {
+      error = std::current_exception();
+    }
+    self->end(nullptr, std::move(error));
   }
 
  private:
-  errgroup_core* group_;
+  void end(errgroup_core::running_task* record, std::exception_ptr&& error) noexcept {
+    f_.reset();
+    std::exchange(group_, nullptr)->end_task(record, std::move(error));
+  }
+
   std::optional<F> f_;
+  errgroup_core* group_;
 };
 
 }  // namespace detail
@@ -62,7 +96,7 @@ class errgroup_task {
 class errgroup {
  public:
   explicit errgroup(const context& parent = {}, errgroup_options options = {})
-      : core_(parent, options.limit, options.collect_all) {}
+      : core_(parent, options.limit, options.collect_all), on_(options.on) {}
   template <class Parent>
     requires std::same_as<std::remove_const_t<Parent>, scoped_context>
   explicit errgroup(Parent&& parent, errgroup_options options = {}) = delete;  // it would be canceled at the semicolon
@@ -73,7 +107,8 @@ class errgroup {
   /// The round's context: done on the first failure, with it as the cause, on cancel(), and when wait() has ended the round.
   [[nodiscard]] context ctx() const { return core_.ctx(); }
 
-  /// Runs f() or f(const context&), with ctx(), as a task; even if ctx() is done.
+  /// Runs f() or f(const context&), with ctx(), as a task; even if ctx() is done. f is a function, or returns what is to be awaited,
+  /// such as a task<>: then it lives until that has ended.
   /// Blocks: while `limit` tasks are running; then first come, first served. Cost: one allocation.
   /// Throws: what copying f throws; std::bad_alloc or std::system_error if there is no thread: nothing is moved from then.
   template <class F>
@@ -115,6 +150,18 @@ class errgroup {
     const time_point deadline = detail::deadline_at(at);
     return round_ended([deadline](selectable& end) { return detail::wait_event(end, deadline); });
   }
+  /// For coroutines: `co_await group.async_wait()`. As the forms without async_. Cost: one allocation.
+  [[nodiscard]] task<> async_wait() {
+    std::exception_ptr error;
+    co_await core_.async_finish_round(nullptr, error);
+    if (error != nullptr) std::rethrow_exception(std::move(error));
+  }
+  [[nodiscard]] task<result<void>> async_wait(const context& ctx) {
+    std::exception_ptr error;
+    const status s = co_await core_.async_finish_round(&ctx, error);
+    if (error != nullptr) std::rethrow_exception(std::move(error));
+    co_return detail::sent(s);
+  }
   /// As wait(). Returns: what it would throw, or null. Throws: std::logic_error if a task of the group calls it.
   [[nodiscard]] std::exception_ptr wait_result() {
     std::exception_ptr error;
@@ -131,8 +178,20 @@ class errgroup {
  private:
   template <class F>
   void start(F&& f) {
+    using function = std::decay_t<F>;
+    using group_task = detail::errgroup_task<function>;
     try {
-      detail::emplace_task<detail::errgroup_task<std::decay_t<F>>>(core_, std::forward<F>(f));
+      detail::scheduler& on = on_ != nullptr ? detail::runtime_access::scheduler_of(*on_) : detail::scheduler::current();
+      if constexpr (detail::group_coroutine<function>) {
+        auto owned = std::make_unique<group_task>(nullptr, std::forward<F>(f));
+        group_task& made = *owned;
+        task<> work = group_task::run_coroutine(std::move(owned));
+        detail::start_ticket ticket(on);
+        made.enter(core_);
+        detail::start_root(ticket, work);
+      } else {
+        detail::emplace_task<group_task>(on, &core_, std::forward<F>(f));
+      }
     } catch (...) {
       core_.abandon();
       throw;
@@ -147,6 +206,7 @@ class errgroup {
   }
 
   detail::errgroup_core core_;
+  runtime* on_;
 };
 
 }  // namespace runnel::inline RUNNEL_ABI

@@ -1,10 +1,10 @@
-// go and async: run a function as a task of its own; future: what such a task answers.
+// go and async: run a function or a coroutine as a task of its own; future: what such a task answers.
 #pragma once
 
-#include <runnel/detail/event_wait.hpp>
+#include <runnel/detail/await.hpp>
 #include <runnel/detail/future_core.hpp>
+#include <runnel/detail/start_task.hpp>
 #include <runnel/detail/task_outcome.hpp>
-#include <runnel/detail/thread_cache.hpp>
 
 #include <stdexcept>
 
@@ -18,23 +18,72 @@ class go_task {
   template <class... Args>
   explicit go_task(Args&&... args) : call_(std::in_place, std::forward<Args>(args)...) {}
   void operator()() { call_.call_as_task(); }
+  /// For a function that returns what is to be awaited.
+  static task<> run_coroutine(Call call) { co_await await_task(call()); }
 
  private:
   Call call_;
 };
+
+/// What the future of a call is for.
+template <class Call>
+using async_answer_t = typename answer_of<typename Call::result_type>::type;
 
 template <class Call>
 class async_task {
  public:
   template <class... Args>
-  explicit async_task(promise<typename Call::result_type>&& p, Args&&... args)
+  explicit async_task(promise<async_answer_t<Call>>&& p, Args&&... args)
       : promise_(std::move(p)), call_(std::in_place, std::forward<Args>(args)...) {}
   void operator()() noexcept { promise_.run(call_); }
+  /// For a function that returns what is to be awaited.
+  static task<> run_coroutine(promise<async_answer_t<Call>> p, Call call) {
+    std::exception_ptr error;
+    try {
+      if constexpr (std::is_void_v<async_answer_t<Call>>) {
+        co_await call();
+      } else {
+        p.set(co_await call());
+      }
+    } catch (...) {
+      error = std::current_exception();
+    }
+    call.reset();
+    p.fail(std::move(error));
+  }
 
  private:
-  promise<typename Call::result_type> promise_;
+  promise<async_answer_t<Call>> promise_;
   Call call_;
 };
+
+template <class F, class... Args>
+void start_go(scheduler& on, F&& f, Args&&... args) {
+  using call = bound_call_of<F, Args...>;
+  if constexpr (call::is_coroutine) {
+    task<> work = go_task<call>::run_coroutine(call(std::in_place, std::forward<F>(f), std::forward<Args>(args)...));
+    start_root(on, work);
+  } else {
+    emplace_task<go_task<call>>(on, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+}
+template <class F, class... Args>
+auto start_async(scheduler& on, F&& f, Args&&... args) {
+  using call = bound_call_of<F, Args...>;
+  using R = async_answer_t<call>;
+  static_assert(!std::is_reference_v<R>, "async: f answers a reference; answer a pointer or std::ref instead");
+  auto* const state = new future_state<R>;
+  future<R> answer = future_access::make(*state);
+  promise<R> filled(*state);
+  if constexpr (call::is_coroutine) {
+    task<> work =
+        async_task<call>::run_coroutine(std::move(filled), call(std::in_place, std::forward<F>(f), std::forward<Args>(args)...));
+    start_root(on, work);
+  } else {
+    emplace_task<async_task<call>>(on, std::move(filled), std::forward<F>(f), std::forward<Args>(args)...);
+  }
+  return answer;
+}
 
 }  // namespace detail
 
@@ -103,8 +152,37 @@ class future {
   [[nodiscard]] result<void> try_wait_until(std::chrono::time_point<Clock, Duration> at) const {
     return detail::sent(wait_for_answer("try_wait_until", detail::deadline_at(at)));
   }
+  /// For coroutines: `co_await f.async_get()`. As the forms without async_.
+  [[nodiscard]] auto async_get() { return answer_awaiter<false>(*this, core("async_get")); }
+  [[nodiscard]] auto async_get(const context& ctx) { return answer_awaiter<true>(*this, ctx, core("async_get")); }
+  [[nodiscard]] auto async_wait() const { return detail::happening_awaiter<detail::future_event>(core("async_wait")); }
+  [[nodiscard]] auto async_wait(const context& ctx) const {
+    return detail::limited_happening_awaiter<detail::future_event>(ctx, core("async_wait"));
+  }
 
  private:
+  template <bool Limited>
+  class answer_awaiter final : public std::conditional_t<Limited, detail::limited_awaiter<detail::future_event>,
+                                                         detail::event_awaiter<detail::future_event>> {
+    using base =
+        std::conditional_t<Limited, detail::limited_awaiter<detail::future_event>, detail::event_awaiter<detail::future_event>>;
+
+   public:
+    template <class... Args>
+    explicit answer_awaiter(future& f, Args&&... args) : base(std::forward<Args>(args)...), future_(&f) {}
+    std::conditional_t<Limited, result<R>, R> await_resume() {
+      if constexpr (Limited) {
+        return future_->taken(this->finish());
+      } else {
+        this->finish();
+        return future_->take();
+      }
+    }
+
+   private:
+    future* future_;
+  };
+
   friend struct detail::future_access;
   explicit future(detail::future_state<R>& state) noexcept : state_(&state) {}
 
@@ -137,32 +215,36 @@ class future {
 
 /// Runs f(args...) as a task: Go's `go f(args...)`. The copies that are called are made here, as by std::thread.
 ///
-/// Effects: f has a thread of its own while it runs, so tasks may block on one another; threads are kept for the next tasks.
-/// The end of main abandons what still runs. A failure of f (an exception, an error that it returns) ends the process:
+/// Effects: f is a function, or returns what is to be awaited, such as a task<>; then f and args live until that has ended. It runs on
+/// the runtime whose task this is, elsewhere on the global one: on as many threads as there are cores. A function that waits in an
+/// operation of this library lets another thread take its place, so tasks may block on one another; a coroutine that waits
+/// takes no thread. The end of main abandons what still runs. A failure (an exception, an error that it answers) ends the process:
 /// std::terminate. Use an errgroup for work that can fail or must be waited for, a wait_group to wait alone.
-/// Blocks: never. Throws: what copying f and args throws; std::bad_alloc or std::system_error if there is no thread: then
-/// nothing is moved from. Cost: one allocation. Synchronizes: all that was done before the call happens before f runs.
+/// Blocks: never. Throws: what copying f and args throws; std::bad_alloc; std::system_error if nothing runs and there is no thread:
+/// then nothing is moved from. Cost: one allocation. Synchronizes: all that was done before the call happens before f runs.
 /// Semantics: Go spec, "Go statements". Differs: a panic becomes an exception.
 template <class F, class... Args>
   requires detail::task_function<std::decay_t<F>, std::decay_t<Args>...>
 void go(F&& f, Args&&... args) {
-  detail::emplace_task<detail::go_task<detail::bound_call_of<F, Args...>>>(std::forward<F>(f), std::forward<Args>(args)...);
+  detail::start_go(detail::scheduler::current(), std::forward<F>(f), std::forward<Args>(args)...);
 }
+/// Runs a task. Throws: as above; std::logic_error if it was moved from.
+inline void go(task<> work) { detail::start_root(detail::scheduler::current(), work); }
 
-/// Runs f(args...) as a task, and answers a future for what it returns or throws.
+/// Runs f(args...) as a task, and answers a future for what it returns, or answers when it is awaited, or throws.
 ///
 /// Effects: as go; f and its arguments are destroyed before the future is ready.
 /// Throws: as go. Cost: two allocations. Example: examples/go.cpp
 template <class F, class... Args>
   requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
 [[nodiscard]] auto async(F&& f, Args&&... args) {
-  using call = detail::bound_call_of<F, Args...>;
-  using R = typename call::result_type;
-  static_assert(!std::is_reference_v<R>, "async: f returns a reference; return a pointer or std::ref instead");
-  auto* const state = new detail::future_state<R>;
-  future<R> answer = detail::future_access::make(*state);
-  detail::emplace_task<detail::async_task<call>>(detail::promise<R>(*state), std::forward<F>(f), std::forward<Args>(args)...);
-  return answer;
+  return detail::start_async(detail::scheduler::current(), std::forward<F>(f), std::forward<Args>(args)...);
+}
+/// The same for a task.
+template <class T>
+[[nodiscard]] future<T> async(task<T> work) {
+  detail::task_access::refuse_empty(work, "async");
+  return detail::start_async(detail::scheduler::current(), [](task<T>&& t) { return std::move(t); }, std::move(work));
 }
 
 }  // namespace runnel::inline RUNNEL_ABI

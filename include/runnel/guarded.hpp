@@ -1,7 +1,7 @@
 // guarded: a value and the lock without which it cannot be reached.
 #pragma once
 
-#include <runnel/detail/event_wait.hpp>
+#include <runnel/detail/await.hpp>
 #include <runnel/detail/guard_core.hpp>
 
 #include <concepts>
@@ -17,7 +17,8 @@ class guarded;
 
 /// A pointer to a guarded value that holds its guard; empty if there is none.
 ///
-/// Move-only; letting go of it, or unlock(), lets the next one in. It stays on the thread that got it.
+/// Move-only; letting go of it, or unlock(), lets the next one in. It stays on the thread that got it, or in the coroutine, which
+/// keeps everybody out while it is suspended.
 template <class T>
 class guarded_ptr {
  public:
@@ -132,6 +133,15 @@ class guarded {
     auto event = waiting_for(predicate, "try_wait_until");
     return got(event, detail::wait_event(event, detail::deadline_at(at)));
   }
+  /// For coroutines: `auto held = co_await value.async_wait(predicate)`. As the forms without async_.
+  template <std::predicate<T&> P>
+  [[nodiscard]] auto async_wait(P predicate) {
+    return waiter_of<P, false>(*this, std::move(predicate));
+  }
+  template <std::predicate<T&> P>
+  [[nodiscard]] auto async_wait(const context& ctx, P predicate) {
+    return waiter_of<P, true>(*this, std::move(predicate), ctx);
+  }
 
  private:
   template <class U, class F>
@@ -147,14 +157,54 @@ class guarded {
   template <class P>
   detail::guard_event waiting_for(P& predicate, const char* operation) {
     core_.refuse_owner(operation);
-    const auto test = [](void* p, void* value) -> bool { return std::invoke(*static_cast<P*>(p), *static_cast<T*>(value)); };
-    return detail::guard_event(core_, test, std::addressof(predicate), std::addressof(value_));
+    return detail::guard_event(core_, &holds<P>, std::addressof(predicate), std::addressof(value_));
+  }
+  template <class P>
+  static bool holds(void* predicate, void* value) {
+    return std::invoke(*static_cast<P*>(predicate), *static_cast<T*>(value));
   }
   guarded_ptr<T> got(detail::guard_event& event, status s) {
     if (s != status::ok) return {};
     event.rethrow();
     return {core_, value_};
   }
+
+  template <class P>
+  struct predicate_holder {
+    P predicate;
+  };
+  template <class P, bool Limited>
+  class waiter_of final : private predicate_holder<P>,
+                          public std::conditional_t<Limited, detail::limited_awaiter<detail::guard_event>,
+                                                    detail::event_awaiter<detail::guard_event>> {
+    using base =
+        std::conditional_t<Limited, detail::limited_awaiter<detail::guard_event>, detail::event_awaiter<detail::guard_event>>;
+
+   public:
+    template <class... Limit>
+    waiter_of(guarded& g, P&& test, const Limit&... limit)
+        : predicate_holder<P>{std::move(test)},
+          base(limit..., g.core_, &holds<P>, std::addressof(this->predicate), std::addressof(g.value_)),
+          guarded_(&g) {
+      this->event().wait_as_coroutine();
+    }
+    ~waiter_of() {
+      if (this->destroy_waiting() && !this->event().failed()) guarded_->core_.unlock();  // it was handed over, and nobody uses it
+    }
+    guarded_ptr<T> await_resume() {
+      if constexpr (Limited) {
+        if (this->finish() != status::ok) return {};
+      } else {
+        this->finish();
+      }
+      this->event().rethrow();
+      guarded_->core_.disown();
+      return {guarded_->core_, guarded_->value_};
+    }
+
+   private:
+    guarded* guarded_;
+  };
 
   mutable detail::guard_core core_;
   T value_;

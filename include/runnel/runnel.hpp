@@ -6,9 +6,11 @@
 #include <runnel/errgroup.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
+#include <runnel/runtime.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>
 #include <runnel/status.hpp>
+#include <runnel/task.hpp>
 #include <runnel/timer.hpp>
 #include <runnel/version.hpp>
 #include <runnel/wait_group.hpp>

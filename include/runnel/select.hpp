@@ -140,6 +140,62 @@ std::size_t try_select(biased_t /*biased*/, Cases&&... cases) {
 
 namespace detail {
 
+/// Awaits the first of several cases.
+template <class... Cases>
+class select_awaiter final : public plan_awaiter {
+ public:
+  explicit select_awaiter(bool is_biased, Cases&&... cases) : active_(std::forward<Cases>(cases)...) {
+    plan().entries = entries_;
+    plan().biased = is_biased;
+  }
+  ~select_awaiter() { discard(destroy_waiting(), std::index_sequence_for<Cases...>{}); }
+  bool await_ready() {
+    begin(std::index_sequence_for<Cases...>{});
+    return plan_awaiter::await_ready();
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = finish().index;
+    run(chosen, std::index_sequence_for<Cases...>{});
+    return chosen;
+  }
+
+ private:
+  template <std::size_t... Index>
+  void begin(std::index_sequence<Index...> /*indices*/) {
+    (std::get<Index>(active_).begin(plan(), Index), ...);
+  }
+  template <std::size_t... Index>
+  void run(std::size_t chosen, std::index_sequence<Index...> /*indices*/) {
+    static_cast<void>(((chosen == Index && (std::get<Index>(active_).run(), true)) || ...));
+  }
+
+  template <class Case>
+  static void discard_one(Case& c) noexcept {
+    if constexpr (requires { c.discard(); }) c.discard();
+  }
+  template <std::size_t... Index>
+  void discard(std::size_t chosen, std::index_sequence<Index...> /*indices*/) noexcept {
+    static_cast<void>(((chosen == Index && (discard_one(std::get<Index>(active_)), true)) || ...));
+  }
+
+  std::array<select_entry, sizeof...(Cases)> entries_;
+  std::tuple<active_case<std::remove_cvref_t<Cases>>...> active_;
+};
+
+}  // namespace detail
+
+/// For coroutines: `co_await async_select(cases...)`. As select, and the coroutine waits without its thread. Handlers run where it goes on.
+template <detail::select_case... Cases>
+[[nodiscard]] auto async_select(Cases&&... cases) {
+  return detail::select_awaiter<Cases...>(false, std::forward<Cases>(cases)...);
+}
+template <detail::select_case... Cases>
+[[nodiscard]] auto async_select(biased_t /*biased*/, Cases&&... cases) {
+  return detail::select_awaiter<Cases...>(true, std::forward<Cases>(cases)...);
+}
+
+namespace detail {
+
 /// A case that a selector owns.
 class selector_case {
  public:
@@ -149,6 +205,7 @@ class selector_case {
   virtual ~selector_case() = default;
   virtual void begin(select_plan& plan, std::size_t index) = 0;
   virtual void run() = 0;
+  virtual void discard() noexcept = 0;
   [[nodiscard]] virtual bool once() const noexcept = 0;
 };
 
@@ -158,6 +215,9 @@ class owned_case final : public selector_case {
   explicit owned_case(Case&& c) : hold_(c.hold()), active_(std::move(c)) {}
   void begin(select_plan& plan, std::size_t index) override { active_.begin(plan, index); }
   void run() override { active_.run(); }
+  void discard() noexcept override {
+    if constexpr (requires { active_.discard(); }) active_.discard();
+  }
   [[nodiscard]] bool once() const noexcept override { return happens_once<typename Case::kept>; }
 
  private:
@@ -232,6 +292,10 @@ class selector {
     return run(plan);
   }
 
+  /// For coroutines: `co_await s.async_wait()`. As the forms without async_.
+  [[nodiscard]] auto async_wait() { return waiter_of<false>(*this); }
+  [[nodiscard]] auto async_wait(const context& ctx) { return waiter_of<true>(*this, ctx); }
+
  private:
   struct member {
     std::size_t id;
@@ -258,27 +322,68 @@ class selector {
     const auto place = std::ranges::lower_bound(cases_, id, {}, &member::id);
     return place != cases_.end() && place->id == id ? place : cases_.end();
   }
+  /// The first pass of a wait, while the cases are this thread's.
+  void begin(detail::select_plan& plan) {
+    plan.biased = biased_;
+    entries_.assign(cases_.size(), detail::select_entry{});
+    plan.entries = entries_;
+    for (std::size_t i = 0; i < cases_.size(); ++i) cases_[i].what->begin(plan, i);
+  }
+  /// The case that has happened, and its id.
+  std::shared_ptr<detail::selector_case> take(std::size_t index, std::size_t& id) {
+    if (index == select_none) return nullptr;
+    const auto place = cases_.begin() + static_cast<std::ptrdiff_t>(index);
+    id = place->id;
+    auto chosen = place->what;
+    if (chosen->once()) cases_.erase(place);
+    return chosen;
+  }
   result<std::size_t> run(detail::select_plan& plan) {
     std::shared_ptr<detail::selector_case> chosen;
     std::size_t id = select_none;
     {
       const busy_scope busy(*this, "wait");
-      plan.biased = biased_;
-      entries_.assign(cases_.size(), detail::select_entry{});
-      plan.entries = entries_;
-      for (std::size_t i = 0; i < cases_.size(); ++i) cases_[i].what->begin(plan, i);
+      begin(plan);
       const detail::select_outcome outcome = detail::select_engine(plan).run();
       if (outcome.why != status::ok) return detail::result_access::failed<std::size_t>(outcome.why);
-      if (outcome.index != select_none) {
-        const auto place = cases_.begin() + static_cast<std::ptrdiff_t>(outcome.index);
-        id = place->id;
-        chosen = place->what;
-        if (chosen->once()) cases_.erase(place);
-      }
+      chosen = take(outcome.index, id);
     }
     if (chosen != nullptr) chosen->run();
     return detail::result_access::ok<std::size_t>(id);
   }
+
+  template <bool Limited>
+  class waiter_of final : public detail::plan_awaiter {
+   public:
+    explicit waiter_of(selector& s) : selector_(&s) {}
+    waiter_of(selector& s, const context& ctx) : selector_(&s), stop_(ctx) { plan().stop = &stop_; }
+    bool await_ready() {
+      busy_.emplace(*selector_, "async_wait");
+      selector_->begin(plan());
+      return plan_awaiter::await_ready();
+    }
+    ~waiter_of() {
+      std::size_t id = select_none;
+      if (const auto chosen = selector_->take(destroy_waiting(), id)) chosen->discard();
+    }
+    std::conditional_t<Limited, result<std::size_t>, std::size_t> await_resume() {
+      const detail::select_outcome outcome = finish();
+      std::size_t id = select_none;
+      const auto chosen = outcome.why == status::ok ? selector_->take(outcome.index, id) : nullptr;
+      busy_.reset();
+      if (chosen != nullptr) chosen->run();
+      if constexpr (Limited)
+        return outcome.why == status::ok ? detail::result_access::ok<std::size_t>(id)
+                                         : detail::result_access::failed<std::size_t>(outcome.why);
+      else
+        return id;
+    }
+
+   private:
+    selector* selector_;
+    std::optional<busy_scope> busy_;
+    std::conditional_t<Limited, detail::done_event, detail::nothing> stop_;
+  };
 
   std::vector<member> cases_;  // in the order of their ids
   std::vector<detail::select_entry> entries_;

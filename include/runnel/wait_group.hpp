@@ -23,9 +23,6 @@ class wait_group_event final : public selectable {
   wait_group* group_;
 };
 
-template <class Call>
-class wait_group_task;
-
 }  // namespace detail
 
 /// A counter of what is still to be done, and whoever waits until it is zero.
@@ -80,6 +77,11 @@ class wait_group {
     detail::wait_group_event event(*this);
     return detail::sent(detail::wait_event(event, detail::deadline_at(at)));
   }
+  /// For coroutines: `co_await group.async_wait()`. As the forms without async_.
+  [[nodiscard]] auto async_wait() { return detail::happening_awaiter<detail::wait_group_event>(*this); }
+  [[nodiscard]] auto async_wait(const context& ctx) {
+    return detail::limited_happening_awaiter<detail::wait_group_event>(ctx, *this);
+  }
 
  private:
   friend class detail::wait_group_event;
@@ -126,20 +128,39 @@ inline bool wait_group_event::leave(wait_node& node) noexcept {
   return true;
 }
 
-template <class Call>
-class wait_group_task {
+/// Takes one off the counter when the task has ended, or will never run.
+class wait_group_pin {
  public:
-  template <class F>
-  explicit wait_group_task(wait_group& group, F&& f) : group_(&group), call_(std::in_place, std::forward<F>(f)) {}
-  void operator()() {
-    call_.call_as_task();
-    call_.reset();
-    group_->done();
+  explicit wait_group_pin(wait_group& group) noexcept : group_(&group) {}
+  wait_group_pin(wait_group_pin&& other) noexcept : group_(std::exchange(other.group_, nullptr)) {}
+  wait_group_pin& operator=(wait_group_pin&&) = delete;
+  ~wait_group_pin() {
+    if (group_ != nullptr) group_->done();
   }
 
  private:
   wait_group* group_;
+};
+
+template <class Call>
+class wait_group_task {
+ public:
+  template <class F>
+  explicit wait_group_task(wait_group_pin&& pin, F&& f) : call_(std::in_place, std::forward<F>(f)), pin_(std::move(pin)) {}
+  void operator()() {
+    call_.call_as_task();
+    call_.reset();
+  }
+  /// For a function that returns what is to be awaited.
+  static task<> run_coroutine(wait_group_pin pin, Call call) {
+    const wait_group_pin ends_first(std::move(pin));
+    co_await await_task(call());
+    call.reset();
+  }
+
+ private:
   Call call_;
+  wait_group_pin pin_;
 };
 
 }  // namespace detail
@@ -147,12 +168,14 @@ class wait_group_task {
 template <class F>
   requires detail::task_function<std::decay_t<F>>
 void wait_group::go(F&& f) {
+  using call = detail::bound_call_of<F>;
   add();
-  try {
-    detail::emplace_task<detail::wait_group_task<detail::bound_call_of<F>>>(*this, std::forward<F>(f));
-  } catch (...) {
-    done();
-    throw;
+  detail::wait_group_pin pin(*this);
+  if constexpr (call::is_coroutine) {
+    task<> work = detail::wait_group_task<call>::run_coroutine(std::move(pin), call(std::in_place, std::forward<F>(f)));
+    detail::start_root(detail::scheduler::current(), work);
+  } else {
+    detail::emplace_task<detail::wait_group_task<call>>(detail::scheduler::current(), std::move(pin), std::forward<F>(f));
   }
 }
 

@@ -15,8 +15,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 
 SETS = {
-    ("every", "plain"): {"scenarios": ["--bound", "2", "--random", "3000"],
-                         "programs": ["--bound", "2", "--random", "3000", "--generate", "250", "--seed", "1"],
+    ("every", "plain"): {"scenarios": ["--bound", "2", "--random", "1000"],
+                         "programs": ["--bound", "2", "--random", "1000", "--generate", "250", "--seed", "1"],
                          "weak": ["--bound", "2", "--random", "2000"]},
     ("long", "plain"): {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
                         "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],

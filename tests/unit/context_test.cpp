@@ -31,6 +31,7 @@ std::size_t armed_timers() { return rn::detail::timer_queue::instance().armed();
 std::pair<std::size_t, std::size_t> linked(const rn::context& ctx) { return rn::detail::context_access::scope(ctx)->linked(); }
 
 void wait_for(const counter& word, std::uint32_t value) {
+  const rn::detail::blocking_scope blocking;
   rn::detail::backoff wait;
   while (word.load(rn::detail::acquire) != value) wait.pause();
 }

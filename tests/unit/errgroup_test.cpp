@@ -25,6 +25,7 @@ class gate {
     rn::detail::unpark(&open_, 1000000);
   }
   void wait() {
+    const rn::detail::blocking_scope blocking;
     while (open_.load(rn::detail::acquire) == 0) rn::detail::park(open_, 0);
   }
 
@@ -46,6 +47,7 @@ std::string what_of(const std::exception_ptr& error) {
 }
 
 void until_done(const rn::context& ctx) {
+  const rn::detail::blocking_scope blocking;
   rn::detail::backoff pause;
   while (!ctx.done()) pause.pause();
 }

@@ -28,6 +28,7 @@ class gate {
     rn::detail::unpark(&open_, 1000000);
   }
   void wait() {
+    const rn::detail::blocking_scope blocking;
     while (open_.load(rn::detail::acquire) == 0) rn::detail::park(open_, 0);
   }
 
@@ -37,6 +38,7 @@ class gate {
 
 template <class F>
 void eventually(F f) {
+  const rn::detail::blocking_scope blocking;
   rn::detail::backoff pause;
   while (!f()) pause.pause();
 }

@@ -39,6 +39,7 @@ inline void add(counter& c, std::uint32_t n = 1) { c.fetch_add(n, rn::detail::ac
 /// Waits until a condition is true that another thread makes true.
 template <class Condition>
 void wait_until(Condition condition) {
+  const rn::detail::blocking_scope blocking;  // for a task, whose place another may need to make it true
   for (rn::detail::backoff wait; !condition();) wait.pause();
 }
 inline void wait_for(const counter& c, std::uint32_t value) {
@@ -91,6 +92,7 @@ class gate {
     rn::detail::unpark(&open_, 1 << 30);
   }
   void wait() const {
+    const rn::detail::blocking_scope blocking;
     while (read(open_) == 0) rn::detail::park(open_, 0);
   }
 

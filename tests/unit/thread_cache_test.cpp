@@ -14,7 +14,6 @@
 namespace thread_cache_test {
 
 namespace rn = runnel;
-using rn::detail::emplace_task;
 using rn::detail::start_task;
 using support::counter;
 using support::read;
@@ -133,24 +132,6 @@ TEST_CASE("thread_cache: a task is destroyed when it has run, and may start othe
   const auto token = std::make_shared<int>(0);
   for (int i = 0; i < 100; ++i) start_task([token] {});
   support::wait_until([&] { return token.use_count() == 1; });
-}
-
-TEST_CASE("thread_cache: a task that cannot be made is not run, and costs no thread") {
-  struct refuses {
-    explicit refuses(std::unique_ptr<int>& /*argument*/) { throw std::runtime_error("no"); }
-    void operator()() const {}
-  };
-  auto argument = std::make_unique<int>(1);
-  for (int i = 0; i < 100; ++i) CHECK_THROWS_WITH(emplace_task<refuses>(argument), "no");
-  CHECK(argument != nullptr);
-  counter ended{0};
-  for (std::uint32_t i = 1; i <= 20; ++i) {
-    start_task([&] {
-      mark_thread();
-      support::add(ended);
-    });
-    wait_for(ended, i);
-  }
 }
 
 TEST_CASE("thread_cache: tasks from many threads at once run once each") {

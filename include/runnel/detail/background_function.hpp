@@ -1,6 +1,7 @@
 // A function of the user's that runs elsewhere when something happens, and whoever wants to see it ended.
 #pragma once
 
+#include <runnel/detail/blocking.hpp>
 #include <runnel/detail/thread_cache.hpp>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -47,7 +48,10 @@ class background_function {
       ++waiting_;
       const std::uint32_t seen = ended_.load(relaxed);  // [background_function.ended] relaxed: all else is under the lock
       lock.unlock();
-      park(ended_, seen);
+      {
+        const blocking_scope blocking;
+        park(ended_, seen);
+      }
       lock.lock(mutex_);
       --waiting_;
     }

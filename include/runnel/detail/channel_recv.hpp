@@ -68,6 +68,23 @@ class recv_operations : public Base {
     return get_many(out, max, wait_until_time{deadline_at(at)});
   }
 
+  // For coroutines, which wait without their thread: `auto value = co_await ch.async_recv()`. As the forms without async_.
+
+  [[nodiscard]] recv_awaiter<T> async_recv() const { return recv_awaiter<T>(channel_access::core(*this)); }
+  [[nodiscard]] limited_recv_awaiter<T> async_recv(const context& ctx) const {
+    return limited_recv_awaiter<T>(ctx, channel_access::core(*this));
+  }
+  [[nodiscard]] auto async_recv_many(std::vector<T>& out, std::size_t max) const
+    requires has_values
+  {
+    return recv_many_awaiter<T, recv_awaiter<T>>(out, max, channel_access::core(*this));
+  }
+  [[nodiscard]] auto async_recv_many(const context& ctx, std::vector<T>& out, std::size_t max) const
+    requires has_values
+  {
+    return recv_many_awaiter<T, limited_recv_awaiter<T>>(out, max, channel_access::core(*this), ctx);
+  }
+
   /// An input iterator over what is received; it has received the value that it stands on, and counts as a receiver.
   class iterator {
    public:

@@ -1,7 +1,7 @@
 // The forms of send: what a handle that can send adds to the handle.
 #pragma once
 
-#include <runnel/detail/channel_events.hpp>
+#include <runnel/detail/channel_await.hpp>
 #include <runnel/detail/channel_handle.hpp>
 #include <runnel/detail/event_wait.hpp>
 
@@ -192,6 +192,51 @@ class send_operations : public Base {
     return put_many(std::forward<R>(range), wait_until_time{deadline_at(at)});
   }
 
+  // For coroutines, which wait without their thread: `co_await ch.async_send(value)`. As the forms without async_. What they are given must
+  // live until then: a temporary does where it is awaited at once.
+
+  [[nodiscard]] auto async_send(value_t&& value) const
+    requires has_values
+  {
+    return send_awaiter<value_t>(channel_access::core(*this), std::addressof(value));
+  }
+  template <class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  [[nodiscard]] auto async_send(const value_t& value) const {
+    return copy_sender<value_t, send_awaiter<value_t>>(value, channel_access::core(*this));
+  }
+  [[nodiscard]] auto async_send(const context& ctx, value_t&& value) const
+    requires has_values
+  {
+    return limited_send_awaiter<value_t>(ctx, channel_access::core(*this), std::addressof(value));
+  }
+  template <class V = value_t>
+    requires has_values && std::copy_constructible<V>
+  [[nodiscard]] auto async_send(const context& ctx, const value_t& value) const {
+    return copy_sender<value_t, limited_send_awaiter<value_t>>(value, ctx, channel_access::core(*this));
+  }
+  [[nodiscard]] auto async_send() const
+    requires(!has_values)
+  {
+    return copy_sender<value_t, send_awaiter<value_t>>(value_t(), channel_access::core(*this));
+  }
+  [[nodiscard]] auto async_send(const context& ctx) const
+    requires(!has_values)
+  {
+    return copy_sender<value_t, limited_send_awaiter<value_t>>(value_t(), ctx, channel_access::core(*this));
+  }
+  /// Cost: one allocation.
+  template <class R>
+    requires has_values && range_of_values<R, value_t>
+  [[nodiscard]] task<std::size_t> async_send_many(R&& range) const {
+    return put_many_from(send_end(), context(), std::forward<R>(range));
+  }
+  template <class R>
+    requires has_values && range_of_values<R, value_t>
+  [[nodiscard]] task<std::size_t> async_send_many(const context& ctx, R&& range) const {
+    return put_many_from(send_end(), ctx, std::forward<R>(range));
+  }
+
   /// Closes the channel: receivers get what is still in it and then `closed`, waiting and later sends fail.
   /// Blocks: never. Throws: channel_closed if close() was called before; std::logic_error on a nil channel.
   /// Synchronizes: the call happens before whatever learns that the channel is closed.
@@ -223,6 +268,22 @@ class send_operations : public Base {
   }
   RUNNEL_NOINLINE void throw_closed() const {
     throw channel_closed("runnel: send on a closed " + channel_access::core(*this)->describe());
+  }
+  [[nodiscard]] send_channel<T> send_end() const { return channel_access::send_end<T>(channel_access::core(*this)); }
+  template <class R>
+  static task<std::size_t> put_many_from(send_channel<T> to, context ctx, R&& range) {
+    using reference = std::ranges::range_reference_t<R>;
+    std::size_t count = 0;
+    for (auto&& element : range) {
+      if constexpr (gives_away<R, value_t>) {
+        if (!co_await to.async_send(ctx, static_cast<value_t&&>(element))) break;
+      } else {
+        value_t value(std::forward<reference>(element));
+        if (!co_await to.async_send(ctx, std::move(value))) break;
+      }
+      ++count;
+    }
+    co_return count;
   }
   template <class R, class Limit>
   std::size_t put_many(R&& range, const Limit& limit) const {

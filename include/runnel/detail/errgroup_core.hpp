@@ -11,7 +11,8 @@
 #pragma once
 
 #include <runnel/context.hpp>
-#include <runnel/detail/event_wait.hpp>
+#include <runnel/detail/await.hpp>
+#include <runnel/task.hpp>
 
 #include <optional>
 #include <span>
@@ -114,11 +115,11 @@ class errgroup_core {
     if (tasks_ != nullptr) tasks_->previous = &task;
     tasks_ = &task;
   }
-  /// The end of a task, and its failure or null. The last access of the task to the group.
-  void end_task(running_task& task, std::exception_ptr error) noexcept {
+  /// The end of a task, and its failure or null. The last access of the task to the group. `record`: what begin_task was given, or null.
+  void end_task(running_task* record, std::exception_ptr error) noexcept {
     const bool stopped = parent_.done();
     if (error != nullptr) fail(std::move(error), stopped);
-    leave_group(stopped, &task);
+    leave_group(stopped, record);
   }
 
   void cancel() noexcept {
@@ -145,24 +146,23 @@ class errgroup_core {
     refuse_own_task();
     end_event end(*this);
     const bool stopped = parent_.done();
-    std::optional<scoped_context> ending;
-    scoped_lock lock(mutex_);
-    if (!scope_) return status::ok;  // its outcome was taken
-    if (!started_ && stopped && stop_ == stop::none) stop_ = stop::parent;
-    const std::uint64_t round = round_;
-    while (pins_ != 0 && round == round_) {
-      lock.unlock();
+    std::uint64_t round = 0;
+    while (!try_end(stopped, round, error))
       if (const status s = wait(end); s != status::ok) return s;
-      lock.lock(mutex_);
-    }
-    if (round != round_) return status::ok;  // another wait() has ended the round, and the next one has begun
-    if (!errors_.empty()) error = errors_.front();
-    const bool by_parent = errors_.empty() && stop_ == stop::parent;
-    ending.swap(scope_);
-    lock.unlock();
-    ending.reset();
-    if (by_parent) error = why_stopped();
     return status::ok;
+  }
+  /// The same for a coroutine. A null context is no limit.
+  task<status> async_finish_round(const context* ctx, std::exception_ptr& error) {
+    const bool stopped = parent_.done();
+    std::uint64_t round = 0;
+    while (!try_end(stopped, round, error)) {
+      if (ctx == nullptr) {
+        co_await happening_awaiter<end_event>(*this);
+      } else if (const auto ended = co_await limited_happening_awaiter<end_event>(*ctx, *this); !ended) {
+        co_return ended.status();
+      }
+    }
+    co_return status::ok;
   }
 
   /// Cancels what runs and waits for its end.
@@ -227,6 +227,27 @@ class errgroup_core {
    private:
     errgroup_core* group_;
   };
+
+  /// Ends the round that is waited for and takes its outcome, if nothing of it is left. `round`: 0, or the one that is waited for.
+  /// `stopped`: the parent was done before. False: it goes on.
+  bool try_end(bool stopped, std::uint64_t& round, std::exception_ptr& error) {
+    std::optional<scoped_context> ending;
+    scoped_lock lock(mutex_);
+    if (!scope_) return true;  // its outcome was taken
+    if (round == 0) {
+      if (!started_ && stopped && stop_ == stop::none) stop_ = stop::parent;
+      round = round_;
+    }
+    if (round != round_) return true;  // another wait() has ended it, and the next one has begun
+    if (pins_ != 0) return false;
+    if (!errors_.empty()) error = errors_.front();
+    const bool by_parent = errors_.empty() && stop_ == stop::parent;
+    ending.swap(scope_);
+    lock.unlock();
+    ending.reset();
+    if (by_parent) error = why_stopped();
+    return true;
+  }
 
   /// Under the lock. What it replaces goes into its arguments, to be destroyed later.
   void begin_round(new_round& fresh, std::vector<std::exception_ptr>& storage) noexcept {
@@ -302,7 +323,7 @@ class errgroup_core {
   std::size_t limit_;
   std::size_t running_ = 0;
   std::size_t pins_ = 0;
-  std::uint64_t round_ = 0;
+  std::uint64_t round_ = 1;
   bool started_ = false;  // whether the round has had a task
   stop stop_ = stop::none;
   std::optional<scoped_context> scope_;  // empty between two rounds

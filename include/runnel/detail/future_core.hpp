@@ -99,6 +99,10 @@ class future_state final : public future_core {
   void evaluate(Call& call) {
     value_.emplace(call());
   }
+  template <class V>
+  void set(V&& value) {
+    value_.emplace(std::forward<V>(value));
+  }
   R take() { return std::move(*value_); }
 
  private:
@@ -154,6 +158,11 @@ class promise {
     }
     call.reset();
     fail(std::move(error));
+  }
+  /// Writes the value; fail(nullptr) makes the future ready then.
+  template <class V>
+  void set(V&& value) {
+    state_->set(std::forward<V>(value));
   }
   /// Makes the future ready with this exception. The last call.
   void fail(std::exception_ptr&& error) noexcept {

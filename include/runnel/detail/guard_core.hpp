@@ -58,6 +58,8 @@ class guard_core {
     return true;
   }
   void unlock() noexcept { release_guard(nullptr); }
+  /// Forgets which thread holds the guard: a coroutine does, which may be on another thread when it uses it next.
+  void disown() noexcept { owner_.store(nullptr, relaxed); }  // relaxed: as in try_lock
 
   void refuse_owner(const char* operation) const {
     // relaxed: the id of this thread is there only if this thread, or who handed the guard to it, has written it
@@ -300,6 +302,10 @@ class guard_event final : public selectable {
   bool leave(wait_node& node) noexcept override { return core_->leave(node); }
   bool finish(wait_node&) noexcept override { return true; }
 
+  /// For a coroutine, before it is tried: the guard is held by no thread.
+  void wait_as_coroutine() noexcept { record_.thread = nullptr; }
+
+  [[nodiscard]] bool failed() const noexcept { return record_.error != nullptr; }
   /// Throws what the predicate threw, if it did; then the guard is not held.
   void rethrow() {
     if (record_.error != nullptr) std::rethrow_exception(std::exchange(record_.error, nullptr));

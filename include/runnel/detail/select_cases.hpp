@@ -106,6 +106,11 @@ class active_case<recv_case<T, F>> {
       std::invoke(handler_);
     }
   }
+  /// Drops what was received: nobody runs the case, which has happened.
+  void discard() noexcept {
+    result_access::set(value_, event_.outcome());
+    value_ = result_access::failed<T>(status::would_block);
+  }
 
  private:
   payload<T>* place() noexcept {

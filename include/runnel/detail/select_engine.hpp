@@ -37,6 +37,7 @@ struct select_plan {
   std::span<select_entry> entries;
   bool biased = false;
   bool waits = true;                          // false: answers at once
+  bool needs_hope = true;                     // ends when no case can happen any more
   time_point timeout = never;                 // of the earliest timeout among the cases
   std::size_t timeout_index = select_none;    // and which one it is
   std::size_t otherwise_index = select_none;  // the case to take if no other is ready
@@ -82,7 +83,7 @@ class select_engine {
       // A context that is done is known before the cases are tried: what is ready wins over it.
       at_once_ = at_once_ || (plan_.stop != nullptr && plan_.stop->reason() != status::ok);
       if (const std::size_t index = try_all(); index != select_none) return ended({index, status::ok});
-      if (live_ == 0 && plan_.timeout == never && plan_.otherwise_index == select_none) return ended({});
+      if (live_ == 0 && plan_.needs_hope && plan_.timeout == never && plan_.otherwise_index == select_none) return ended({});
       if (at_once_ && none_was_ready()) return ended(without());
       if (!at_once_ || round == rounds_without_queueing) return false;
     }

@@ -90,6 +90,9 @@ inline void yield() noexcept { std::this_thread::yield(); }
 inline constexpr int pauses_before_park = 40;
 inline constexpr unsigned yields_before_park = 24;
 
+/// How many tasks that are ready a place of a runtime keeps to itself; what is more goes to a queue that all share.
+inline constexpr std::uint64_t tasks_per_place = 256;
+
 /// How many threads can run at once; at least 1.
 inline unsigned cpu_count() noexcept {
   static const unsigned count = std::thread::hardware_concurrency();
@@ -238,11 +241,15 @@ void start_thread(F&& f) {
   std::thread(std::forward<F>(f)).detach();
 }
 
+class task_thread;
+
 /// What each thread keeps for itself. Trivially destructible, so that it can be used while the thread ends.
 struct thread_slot {
   std::uint64_t random_state = 0;
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see thread_waiter
+  unsigned transfers = 0;                // between coroutines, without going through a queue: see task_promise.hpp
   bool runs_timers = false;              // the timer thread: no code of the user's runs there
+  task_thread* tasks = nullptr;          // while it runs tasks of a runtime: see blocking.hpp
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;
@@ -255,6 +262,9 @@ T& immortal() {
   static auto* const instance = new T;
   return *instance;
 }
+
+/// Memory that is never given back, for what belongs to an immortal object. Throws: std::bad_alloc.
+inline void* immortal_storage(std::size_t size, std::size_t alignment) { return ::operator new(size, std::align_val_t(alignment)); }
 
 /// A number that no other running thread has.
 inline const void* this_thread_id() noexcept { return &this_thread(); }

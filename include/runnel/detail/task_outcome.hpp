@@ -1,7 +1,7 @@
 // What a task's function may return, and how its failures become exceptions.
 #pragma once
 
-#include <runnel/detail/config.hpp>
+#include <runnel/task.hpp>
 
 #include <concepts>
 #include <exception>
@@ -22,37 +22,85 @@ concept expected_like = requires(R& r) {
   r.error();
 };
 
-/// What a task may return: nothing, a code, or a value or error.
+/// What a task may answer: nothing, a code, or a value or error.
 template <class R>
-concept task_result = std::is_void_v<R> || std::same_as<std::remove_cvref_t<R>, std::error_code> || expected_like<R>;
+concept task_answer = std::is_void_v<R> || std::same_as<std::remove_cvref_t<R>, std::error_code> || expected_like<R>;
+
+/// What can be awaited, as a type: task<> and whatever has an operator co_await, or is an awaiter.
+template <class A>
+decltype(auto) awaiter_of(A&& a) {
+  if constexpr (requires { std::forward<A>(a).operator co_await(); })
+    return std::forward<A>(a).operator co_await();
+  else if constexpr (requires { operator co_await(std::forward<A>(a)); })
+    return operator co_await(std::forward<A>(a));
+  else
+    return std::forward<A>(a);
+}
+template <class A>
+concept awaitable = !std::is_void_v<A> && requires(A&& a) {
+  { awaiter_of(std::forward<A>(a)).await_ready() } -> std::convertible_to<bool>;
+  awaiter_of(std::forward<A>(a)).await_resume();
+};
+template <class A>
+using awaited_t = decltype(awaiter_of(std::declval<A>()).await_resume());
+
+/// What a function that returned R answers in the end.
+template <class R>
+struct answer_of {
+  using type = R;
+};
+template <awaitable R>
+struct answer_of<R> {
+  using type = awaited_t<R>;
+};
+
+/// What a task may return: an answer, or what can be awaited for one.
+template <class R>
+concept task_result = task_answer<typename answer_of<R>::type>;
 
 /// What can be called as a task with these arguments.
 template <class F, class... Args>
 concept task_function = std::invocable<F, Args...> && task_result<std::invoke_result_t<F, Args...>>;
 
-/// Calls f(args...). A failure that it returns is thrown: a code as std::system_error, an error as it is, an exception_ptr's
-/// exception itself.
-template <class F, class... Args>
-  requires task_function<F, Args...>
-void call_task(F&& f, Args&&... args) {
-  using R = std::invoke_result_t<F, Args...>;
-  if constexpr (std::is_void_v<R>) {
-    std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
-  } else if constexpr (std::same_as<std::remove_cvref_t<R>, std::error_code>) {
-    const std::error_code code = std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
-    if (code) throw std::system_error(code, "runnel: a task answered an error");
-  } else if constexpr (expected_like<R>) {
-    auto answer = std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
+/// Throws the failure that a task has answered: a code as std::system_error, an error as it is, an exception_ptr's exception itself.
+template <class R>
+void throw_failure(R&& answer) {
+  if constexpr (std::same_as<std::remove_cvref_t<R>, std::error_code>) {
+    if (answer) throw std::system_error(answer, "runnel: a task answered an error");
+  } else {
     if (answer.has_value()) return;
     using error = std::remove_cvref_t<decltype(answer.error())>;
     if constexpr (std::same_as<error, std::exception_ptr>) {
       if (answer.error() == nullptr) throw std::logic_error("runnel: a task answered an exception_ptr that is null as its error");
-      std::rethrow_exception(std::move(answer).error());
+      std::rethrow_exception(std::forward<R>(answer).error());
     } else {
-      throw error(std::move(answer).error());
+      throw error(std::forward<R>(answer).error());
     }
   }
 }
+
+/// Calls f(args...), which is no coroutine. A failure that it returns is thrown.
+template <class F, class... Args>
+  requires task_function<F, Args...>
+void call_task(F&& f, Args&&... args) {
+  using R = std::invoke_result_t<F, Args...>;
+  if constexpr (std::is_void_v<R>)
+    std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
+  else
+    throw_failure(std::invoke(std::forward<F>(f), std::forward<Args>(args)...));
+}
+/// Awaits what a coroutine function has returned. A failure that it answers is thrown.
+template <awaitable A>
+task<> await_task(A work) {
+  if constexpr (std::is_void_v<awaited_t<A>>)
+    co_await std::move(work);
+  else
+    throw_failure(co_await std::move(work));
+}
+
+/// Whether f(args...) returns what is to be awaited.
+template <class F, class... Args>
+concept coroutine_function = std::invocable<F, Args...> && awaitable<std::invoke_result_t<F, Args...>>;
 
 /// A decayed copy of a callable and its arguments, called once and destroyed before others learn that the task has ended.
 template <class F, class... Args>
@@ -63,6 +111,9 @@ class bound_call {
       : parts_(std::in_place, std::forward<G>(f), std::forward<Ts>(args)...) {}
 
   using result_type = std::invoke_result_t<F, Args...>;
+
+  /// Whether the call returns what is to be awaited; then its parts live until that has ended.
+  static constexpr bool is_coroutine = coroutine_function<F, Args...>;
 
   result_type operator()() { return std::apply(invoke, std::move(*parts_)); }
   /// The same as a task: failures are thrown.

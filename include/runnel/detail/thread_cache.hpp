@@ -1,11 +1,10 @@
-// The threads that tasks run on: each task has one to itself, and a thread that is done with one waits a while for the next.
+// The threads that everything runs on: whoever needs one takes it from here, and a thread that is done waits a while for the next use.
 //
 // 1. A task never waits for a thread: an idle one takes it, else a new one. Tasks that block on one another do not starve.
 // 2. A thread is on the idle list, changed only under the lock, or belongs to whoever took it off: one task, one hand-over.
 // 3. The last one to become idle is the first to be taken: its caches are warm, and the others grow old and end.
-// 4. A task is made once there is a thread for it: whoever finds none has moved from nothing.
-// 5. A task is destroyed before its thread is idle again, and under no lock.
-// 6. Nothing of this is ever destroyed: the end of main abandons the threads, whatever they are doing.
+// 4. A task is destroyed before its thread is idle again, and under no lock.
+// 5. Nothing of this is ever destroyed: the end of main abandons the threads, whatever they are doing.
 #pragma once
 
 #include <runnel/detail/sync.hpp>
@@ -144,30 +143,13 @@ class thread_cache {
   worker* newest_ = nullptr;
 };
 
-/// Runs Task(args...)() on a cached thread. One allocation. An exception that escapes from the task ends the process.
-/// Throws: what the allocation and Task's constructor throw; std::system_error if there is no thread: args are then as they were.
-/// Synchronizes: all that was done before is visible to the task.
-template <class Task, class... Args>
-void emplace_task(Args&&... args) {
-  using node = callable_task<Task>;
-  using storage = std::allocator<node>;
-  const auto give_back = [](node* memory) { storage().deallocate(memory, 1); };
-  std::unique_ptr<node, decltype(give_back)> memory(storage().allocate(1), give_back);
-
-  thread_cache::worker& worker = thread_cache::instance().acquire_worker();
-  struct hand_over_guard {  // whatever happens, the thread gets its hand-over
-    thread_cache::worker& worker;
-    thread_task* task = nullptr;
-    ~hand_over_guard() { worker.hand_over(task); }
-  } guard{worker};
-  guard.task = std::construct_at(memory.get(), std::forward<Args>(args)...);
-  static_cast<void>(memory.release());
-}
-
-/// Runs a decayed copy of f on a cached thread: see emplace_task.
+/// Runs a decayed copy of f on a cached thread. An exception that escapes from it ends the process.
+/// Throws: std::bad_alloc; std::system_error if there is no thread: f is then as it was.
+/// Synchronizes: all that was done before is visible to f.
 template <class F>
 void start_task(F&& f) {
-  emplace_task<std::decay_t<F>>(std::forward<F>(f));
+  auto node = std::make_unique<callable_task<std::decay_t<F>>>(std::forward<F>(f));
+  thread_cache::instance().acquire_worker().hand_over(node.release());
 }
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

@@ -12,7 +12,7 @@
 // 4. resume() is the last access to a waiter and its nodes, and never happens under a lock.
 #pragma once
 
-#include <runnel/detail/sync.hpp>
+#include <runnel/detail/blocking.hpp>
 #include <runnel/status.hpp>
 
 #include <functional>
@@ -55,6 +55,9 @@ class waiter {
   [[nodiscard]] bool is_claimed() const noexcept { return claim_.load(acquire) >= claimed; }  // [waiter.claim] with claim
   /// The index of the claimed node; only once it is claimed.
   [[nodiscard]] std::uint32_t claimed_index() const noexcept { return claim_.load(acquire) - claimed; }
+
+  /// Makes it one that was never claimed. Only by its owner, when it is in no queue.
+  void reopen() noexcept { claim_.store(open, relaxed); }  // relaxed: whoever claims it finds it in a queue, under that one's lock
 
   /// Lets the owner go on. The last access to it; under no lock.
   void resume() noexcept { resume_(*this); }
@@ -220,6 +223,7 @@ class thread_waiter : public waiter {
       }
     }
     budget = budget > 1 ? budget / 2 : budget;
+    const blocking_scope blocking;
     std::uint32_t seen = waiting;
     // [thread_waiter.state] acquire on both sides: `done` may be what is seen. A waiter that timed out before is sleeping already.
     state_.compare_exchange(seen, sleeping, acquire, acquire);

@@ -1,5 +1,6 @@
 #include "explore.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -104,7 +105,7 @@ void explore(const scenario& s, const plan& p, verdict& v, void (*progress)()) {
     v.finished = true;
     running = nullptr;
   };
-  v.bound = p.bound;
+  v.bound = p.bound - std::min(p.bound, s.fewer_preemptions);
   const std::uint64_t most = s.most_executions == 0 ? p.most_executions : std::min(s.most_executions, p.most_executions);
   for (unsigned bound = 0; bound <= v.bound; ++bound) {
     strategy search = strategy::depth_first(bound);

@@ -28,6 +28,9 @@ class assertion_scope {
 };
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line) noexcept;
 
+/// How many threads can run at once, as the product sees it: the places of the global runtime.
+inline unsigned cpus = 1;
+
 /// Every object of the gateway carries a mark from its construction to its destruction.
 inline constexpr std::uint32_t alive = 0x5AFE11FEU;
 inline constexpr std::uint32_t dead = 0xDEADDEADU;

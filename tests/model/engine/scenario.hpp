@@ -16,6 +16,7 @@ struct scenario {
   std::function<void()> body;
   limits limit{};
   std::uint64_t most_executions = 0;  // if not 0: the exhaustive search may end here, having found nothing
+  unsigned fewer_preemptions = 0;     // its exhaustive search stops so many preemptions earlier than others'
 };
 
 /// All scenarios that are linked in.

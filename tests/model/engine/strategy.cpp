@@ -122,7 +122,9 @@ std::uint32_t strategy::by_priority(std::uint32_t count, const alternative* othe
   };
   for (std::uint32_t i = 0; i < changes_; ++i)
     if (change_at_[i] == depth_) priority_of(highest()) = i;
-  return highest();
+  const std::uint32_t chosen = highest();
+  if (others[chosen].timer) priority_of(chosen) = 0;  // before its time once: a thread that sleeps again and again is no livelock
+  return chosen;
 }
 
 }  // namespace model

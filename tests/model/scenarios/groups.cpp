@@ -180,8 +180,23 @@ void thread_grows_old() {
   require(done == 2, "both tasks ran");
 }
 
+/// The same where two of its tasks run at once.
+void add_on_two_cpus(std::string name, std::vector<int> proves, void (*body)()) {
+  scenario s{std::move(name) + "/two cpus", std::move(proves), [body] {
+               cpus = 2;
+               body();
+               cpus = 1;
+             }};
+  s.fewer_preemptions = 1;
+  add_scenario(s);
+}
+
 const enroll all([] {
   const std::vector<int> waiting{9, 10};
+  add_on_two_cpus("errgroup/failure, wait", waiting, &errgroup_failure_and_wait);
+  add_on_two_cpus("errgroup/failure cancels", waiting, &errgroup_failure_cancels);
+  add_on_two_cpus("errgroup/two failures", waiting, &errgroup_two_failures);
+  add_on_two_cpus("errgroup/limit, try_go", waiting, &errgroup_limit);
   add_scenario({"errgroup/failure, wait", waiting, &errgroup_failure_and_wait});
   add_scenario({"errgroup/failure cancels", waiting, &errgroup_failure_cancels});
   add_scenario({"errgroup/two failures", waiting, &errgroup_two_failures});

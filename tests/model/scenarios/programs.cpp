@@ -37,7 +37,11 @@ void add(std::string channel, std::vector<std::string> parts) {
   }
   std::string text = std::move(channel) + ": ";
   for (std::size_t i = 0; i < parts.size(); ++i) text += (i == 0 ? "" : " | ") + parts[i];
-  add_scenario(scenario_of(program::parse(text)));
+  const program p = program::parse(text);
+  add_scenario(scenario_of(p));
+  // Two parts: each and both as coroutines. Three: all, but where timers are in it.
+  if (parts.size() == 2 || !(has(parts, "_for") || has(parts, "_ctx")))
+    for (const program& q : with_coroutines(p, parts.size() == 2)) add_scenario(scenario_of(q));
 }
 
 const enroll pairs_and_triples([] {

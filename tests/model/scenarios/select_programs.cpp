@@ -34,7 +34,11 @@ constexpr std::array programs{
 
 const enroll all([] {
   for (const char* channel : channels)
-    for (const char* text : programs) add_scenario(scenario_of(program::parse(std::string(channel) + ": " + text)));
+    for (const char* text : programs) {
+      const program p = program::parse(std::string(channel) + ": " + text);
+      add_scenario(scenario_of(p));
+      for (const program& q : with_coroutines(p, false)) add_scenario(scenario_of(q));
+    }
 });
 
 }  // namespace

@@ -73,8 +73,8 @@ class search {
     std::uint8_t value = 100;
     for (std::size_t c = 0; c < program_.channels.size(); ++c) {
       for (std::size_t i = 0; i < program_.channels[c].filled; ++i) start.channels[c].values.push(value++);
-      for (const auto& part : program_.parts)
-        for (const operation& op : part) {
+      for (const program::part_text& part : program_.parts)
+        for (const operation& op : part.operations) {
           if (op.channel != c) continue;
           if (op.what == verb::drop_send) ++start.channels[c].send_handles;
           if (op.what == verb::drop_recv) ++start.channels[c].recv_handles;
@@ -293,7 +293,7 @@ std::string describe(const program& p, const history& h) {
     const record& r = h.records[i];
     program one;
     one.channels = p.channels;
-    one.parts = {{r.what}};
+    one.parts = {{{r.what}, false}};
     const std::string name = one.text();
     text += "\n      " + name.substr(name.find(": ") + 2);
     if (is_send(r.what.what) || is_select(r.what.what)) text += " (" + std::to_string(r.sends_value) + ")";

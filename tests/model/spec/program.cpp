@@ -74,8 +74,9 @@ std::string program::text() const {
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {
     text += i == 0 ? ": " : " | ";
-    for (std::size_t k = 0; k < parts[i].size(); ++k) {
-      const operation& op = parts[i][k];
+    if (parts[i].is_coroutine) text += "~";
+    for (std::size_t k = 0; k < parts[i].operations.size(); ++k) {
+      const operation& op = parts[i].operations[k];
       if (k != 0) text += ", ";
       text += verb_names[static_cast<std::size_t>(op.what)];
       if (is_select(op.what))
@@ -98,8 +99,10 @@ program program::parse(std::string_view text) {
   }
   while (!text.empty()) {
     std::string_view part = take(text, " | ");
-    auto& operations = p.parts.emplace_back();
-    while (!part.empty()) operations.push_back(parse_operation(take(part, ", ")));
+    auto& parsed = p.parts.emplace_back();
+    parsed.is_coroutine = part.starts_with('~');
+    if (parsed.is_coroutine) part.remove_prefix(1);
+    while (!part.empty()) parsed.operations.push_back(parse_operation(take(part, ", ")));
   }
   if (p.channels.empty() || p.channels.size() > most_channels || p.parts.empty() || p.parts.size() > most_parts)
     throw std::invalid_argument("a program has one or two channels, and one to four parts");
@@ -108,18 +111,18 @@ program program::parse(std::string_view text) {
 
 std::size_t program::operation_count() const {
   std::size_t n = 0;
-  for (const auto& part : parts) n += part.size();
+  for (const part_text& part : parts) n += part.operations.size();
   return n;
 }
 bool program::drops(verb how, std::size_t channel) const {
-  for (const auto& part : parts)
-    for (const operation& op : part)
+  for (const part_text& part : parts)
+    for (const operation& op : part.operations)
       if (op.what == how && op.channel == channel) return true;
   return false;
 }
 bool program::uses_context() const {
-  for (const auto& part : parts)
-    for (const operation& op : part)
+  for (const part_text& part : parts)
+    for (const operation& op : part.operations)
       if (op.what == verb::cancel || has_context(op.what)) return true;
   return false;
 }
@@ -142,16 +145,33 @@ program generate(std::uint64_t seed, std::uint64_t number) {
   const std::size_t part_count = 2 + random(2);
   for (std::size_t i = 0; i < part_count; ++i) {
     auto& part = p.parts.emplace_back();
+    part.is_coroutine = random(3) == 0;
     const std::size_t operations = 1 + random(part_count == 2 ? 3 : 2);
     for (std::size_t k = 0; k < operations; ++k) {
       operation op;
       op.what = context && random(3) == 0 ? with_ctx[random(std::size(with_ctx))] : plain[random(std::size(plain))];
       op.channel = static_cast<std::uint8_t>(random(channel_count));
       for (select_case_text& c : op.cases) c = {random(2) == 0, static_cast<std::uint8_t>(random(channel_count))};
-      part.push_back(op);
+      part.operations.push_back(op);
     }
   }
   return p;
+}
+
+std::vector<program> with_coroutines(const program& p, bool each_set) {
+  const auto waits = [](const program::part_text& part) {
+    return std::any_of(part.operations.begin(), part.operations.end(), [](const operation& op) { return can_wait(op.what); });
+  };
+  unsigned all = 0;
+  for (std::size_t i = 0; i < p.parts.size(); ++i)
+    if (waits(p.parts[i])) all |= 1U << i;
+  std::vector<program> list;
+  for (unsigned chosen = each_set ? 1 : all; chosen != 0 && chosen <= all; ++chosen) {
+    if ((chosen & ~all) != 0) continue;
+    program& q = list.emplace_back(p);
+    for (std::size_t i = 0; i < p.parts.size(); ++i) q.parts[i].is_coroutine = (chosen >> i & 1U) != 0;
+  }
+  return list;
 }
 
 std::vector<program> smaller(const program& p) {
@@ -162,9 +182,15 @@ std::vector<program> smaller(const program& p) {
       q.parts.erase(q.parts.begin() + static_cast<std::ptrdiff_t>(i));
       list.push_back(q);
     }
-    for (std::size_t k = 0; p.parts[i].size() > 1 && k < p.parts[i].size(); ++k) {
+    const std::size_t operations = p.parts[i].operations.size();
+    for (std::size_t k = 0; operations > 1 && k < operations; ++k) {
       program q = p;
-      q.parts[i].erase(q.parts[i].begin() + static_cast<std::ptrdiff_t>(k));
+      q.parts[i].operations.erase(q.parts[i].operations.begin() + static_cast<std::ptrdiff_t>(k));
+      list.push_back(q);
+    }
+    if (p.parts[i].is_coroutine) {
+      program q = p;
+      q.parts[i].is_coroutine = false;
       list.push_back(q);
     }
   }

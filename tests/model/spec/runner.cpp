@@ -5,7 +5,10 @@
 #include <stdexcept>
 #include <unordered_set>
 
+#include <runnel/task.hpp>
+
 #include "../engine/ledger.hpp"
+#include "../scenarios/coroutines.hpp"
 #include "../scenarios/kit.hpp"
 #include "history.hpp"
 
@@ -41,7 +44,7 @@ class run {
       for (std::size_t i = 0; i < p.channels[c].filled; ++i) whole.send(counted(value_++));
       main_[c] = {whole, whole};
       for (std::size_t part = 0; part < p.parts.size(); ++part)
-        for (const operation& op : p.parts[part]) {
+        for (const operation& op : p.parts[part].operations) {
           if (op.channel != c) continue;
           if (op.what == verb::drop_send) own_[part][c].send = main_[c].send;
           if (op.what == verb::drop_recv) own_[part][c].recv = main_[c].recv;
@@ -51,7 +54,7 @@ class run {
     }
     if (p.uses_context()) ctx_.emplace(rn::with_cancel(rn::context()));
     for (std::size_t part = 0; part < p.parts.size(); ++part)
-      for (const operation& op : p.parts[part]) {
+      for (const operation& op : p.parts[part].operations) {
         record& r = history_.records[history_.count];
         r.what = op;
         r.sends_value = static_cast<std::uint8_t>(history_.count * 2 + 1);
@@ -66,7 +69,7 @@ class run {
     std::size_t first = 0;
     for (std::size_t i = 0; i < program_.parts.size(); ++i) {
       parts[i] = {this, i, first};
-      first += program_.parts[i].size();
+      first += program_.parts[i].operations.size();
       list[i] = {names[i], [](void* p) { static_cast<context_of_part*>(p)->run_all(); }, &parts[i]};
     }
     const bool stuck = run_parts_or_stick(list.data(), static_cast<unsigned>(program_.parts.size()));
@@ -92,13 +95,30 @@ class run {
     std::size_t part;
     std::size_t first;
     void run_all() const {
-      for (std::size_t i = 0; i < self->program_.parts[part].size(); ++i) {
-        record& r = self->live_.records[first + i];
-        r = self->history_.records[first + i];
-        r.called = self->history_.tick();
+      if (self->program_.parts[part].is_coroutine) return run_here(run_all_as_coroutine());
+      for (std::size_t i = 0; i < self->program_.parts[part].operations.size(); ++i) {
+        record& r = begin(i);
         self->perform(r, part);
         r.returned = self->history_.tick();
       }
+    }
+    [[nodiscard]] placed run_all_as_coroutine() const {
+      for (std::size_t i = 0; i < self->program_.parts[part].operations.size(); ++i) {
+        record& r = begin(i);
+        if (can_wait(r.what.what)) {
+          rn::task<> operation = self->perform_as_coroutine(r, part);
+          co_await std::move(operation);
+        } else {
+          self->perform(r, part);
+        }
+        r.returned = self->history_.tick();
+      }
+    }
+    [[nodiscard]] record& begin(std::size_t i) const {
+      record& r = self->live_.records[first + i];
+      r = self->history_.records[first + i];
+      r.called = self->history_.tick();
+      return r;
     }
   };
 
@@ -151,6 +171,30 @@ class run {
     to.how = answer_of(r.status());
   }
 
+  /// Calls select with the two cases of the record; their handlers write down what happened.
+  template <class Select>
+  auto with_cases(record& r, std::size_t part, counted& first, counted& second, const Select& select) {
+    const auto [x, y] = r.what.cases;
+    const auto got = [&r](std::uint8_t which) {
+      return [&r, which](rn::recv_result<counted> v) {
+        r.chosen = which;
+        note(v, r);
+      };
+    };
+    const auto gave = [&r](std::uint8_t which, const counted& value) {
+      return [&r, which, &value](rn::send_result s) {
+        r.chosen = which;
+        note(s, value, r);
+      };
+    };
+    const auto with_second = [&](auto&& a) {
+      if (y.sends) return select(std::move(a), rn::on_send(sender(part, y.channel), std::move(second), gave(1, second)));
+      return select(std::move(a), rn::on_recv(receiver(part, y.channel), got(1)));
+    };
+    if (x.sends) return with_second(rn::on_send(sender(part, x.channel), std::move(first), gave(0, first)));
+    return with_second(rn::on_recv(receiver(part, x.channel), got(0)));
+  }
+
   void perform(record& r, std::size_t part) {
     const std::size_t c = r.what.channel;
     counted value(r.sends_value);
@@ -199,23 +243,60 @@ class run {
     }
   }
 
+  /// The same for an operation that can wait.
+  rn::task<> perform_as_coroutine(record& r, std::size_t part) {
+    const std::size_t c = r.what.channel;
+    counted value(r.sends_value);
+    switch (r.what.what) {
+      case verb::send:
+        try {
+          co_await sender(part, c).async_send(std::move(value));
+          r.how = answer::ok;
+        } catch (const rn::channel_closed&) {
+          require(value.has_value(), "a send that failed has moved its value");
+          r.how = answer::closed;
+        }
+        break;
+      case verb::send_for:
+        co_await rn::async_select(rn::on_send(sender(part, c), std::move(value), [&](rn::send_result s) { note(s, value, r); }),
+                                  rn::on_timeout(time_limit, [&r] { r.how = answer::timed_out; }));
+        break;
+      case verb::send_ctx: {
+        const rn::send_result sent = co_await sender(part, c).async_send(*ctx_, std::move(value));
+        note(sent, value, r);
+        break;
+      }
+      case verb::recv: note(co_await receiver(part, c).async_recv(), r); break;
+      case verb::recv_for:
+        co_await rn::async_select(rn::on_recv(receiver(part, c), [&r](rn::recv_result<counted> v) { note(v, r); }),
+                                  rn::on_timeout(time_limit, [&r] { r.how = answer::timed_out; }));
+        break;
+      case verb::recv_ctx: note(co_await receiver(part, c).async_recv(*ctx_), r); break;
+      default: {
+        counted second(r.sends_value + 1);
+        const auto select = [this, &r](auto&& a, auto&& b) { return select_as_coroutine(r, std::move(a), std::move(b)); };
+        rn::task<> selects = with_cases(r, part, value, second, select);
+        co_await std::move(selects);
+      }
+    }
+  }
+  template <class First, class Second>
+  rn::task<> select_as_coroutine(record& r, First a, Second b) {
+    switch (r.what.what) {
+      case verb::select_for:
+        co_await rn::async_select(std::move(a), std::move(b), rn::on_timeout(time_limit, [&r] { r.how = answer::timed_out; }));
+        break;
+      case verb::select_ctx:
+        co_await rn::async_select(std::move(a), std::move(b), rn::on_done(*ctx_, [&r] { r.how = answer::canceled; }));
+        break;
+      default: co_await rn::async_select(std::move(a), std::move(b)); break;
+    }
+  }
+
   void perform_select(record& r, std::size_t part) {
-    const auto [x, y] = r.what.cases;
     counted first(r.sends_value);
     counted second(r.sends_value + 1);
-    const auto got = [&r](std::uint8_t which) {
-      return [&r, which](rn::recv_result<counted> v) {
-        r.chosen = which;
-        note(v, r);
-      };
-    };
-    const auto gave = [&r](std::uint8_t which, const counted& value) {
-      return [&r, which, &value](rn::send_result s) {
-        r.chosen = which;
-        note(s, value, r);
-      };
-    };
-    const auto with = [&](auto&& a, auto&& b) {
+    with_cases(r, part, first, second, [&](auto&& a, auto&& b) {
       switch (r.what.what) {
         case verb::try_select:
           if (rn::try_select(std::move(a), std::move(b)) == rn::select_none) r.how = answer::would_block;
@@ -228,17 +309,7 @@ class run {
           break;
         default: rn::select(std::move(a), std::move(b)); break;
       }
-    };
-    const auto with_second = [&](auto&& a) {
-      if (y.sends)
-        with(std::move(a), rn::on_send(sender(part, y.channel), std::move(second), gave(1, second)));
-      else
-        with(std::move(a), rn::on_recv(receiver(part, y.channel), got(1)));
-    };
-    if (x.sends)
-      with_second(rn::on_send(sender(part, x.channel), std::move(first), gave(0, first)));
-    else
-      with_second(rn::on_recv(receiver(part, x.channel), got(0)));
+    });
   }
 
   const program& program_;
@@ -300,7 +371,7 @@ std::vector<int> proved_by(const program& p) {
   bool selects = false;
   bool ends = false;
   for (const auto& part : p.parts)
-    for (const operation& op : part) {
+    for (const operation& op : part.operations) {
       selects = selects || is_select(op.what);
       ends = ends || op.what == verb::close || op.what == verb::drop_send || op.what == verb::drop_recv;
     }

@@ -46,6 +46,7 @@ inline constexpr std::size_t cache_line = 64;
 inline constexpr time_point never = time_point::max();
 inline constexpr int pauses_before_park = 0;
 inline constexpr unsigned yields_before_park = 0;
+inline constexpr std::uint64_t tasks_per_place = 4;
 
 [[maybe_unused]] inline const char* order_name(std::memory_order order) noexcept {
   switch (order) {
@@ -157,7 +158,7 @@ inline time_point now(model::place at = model::place::current()) noexcept {
 inline void spin_hint(model::place at = model::place::current()) noexcept { model::give_way("spin_hint", at); }
 inline void yield(model::place at = model::place::current()) noexcept { model::give_way("yield", at); }
 
-inline unsigned cpu_count() noexcept { return 2; }
+inline unsigned cpu_count() noexcept { return model::cpus; }
 
 inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never,
                  model::place at = model::place::current()) noexcept {
@@ -238,10 +239,13 @@ void start_thread(F&& f, model::place at = model::place::current()) {
       memory, at);
 }
 
+class task_thread;
 struct thread_slot {
   std::uint64_t random_state = 0;
   unsigned yields = yields_before_park;
+  unsigned transfers = 0;
   bool runs_timers = false;
+  task_thread* tasks = nullptr;
 };
 static_assert(sizeof(thread_slot) <= model::thread_storage_size);
 inline thread_slot& this_thread() noexcept { return *static_cast<thread_slot*>(model::thread_storage()); }
@@ -253,6 +257,8 @@ T& immortal() {
   static const char key = 0;
   return *static_cast<T*>(model::object_of_execution(&key, sizeof(T), alignof(T), [](void* memory) { ::new (memory) T; }));
 }
+
+inline void* immortal_storage(std::size_t size, std::size_t alignment) { return model::storage_of_execution(size, alignment); }
 
 inline std::uint32_t random_below(std::uint32_t bound, model::place at = model::place::current()) noexcept {
   return model::choose_below(bound, at);

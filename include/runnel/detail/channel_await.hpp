@@ -1,0 +1,134 @@
+// What a coroutine awaits of a channel: one send, one receive, and several of either.
+#pragma once
+
+#include <runnel/detail/await.hpp>
+#include <runnel/detail/channel_events.hpp>
+#include <runnel/detail/storage.hpp>
+#include <runnel/task.hpp>
+
+#include <ranges>
+#include <vector>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+// Receives
+
+/// Room for what an awaited receive answers.
+template <class T>
+class recv_room {
+ protected:
+  using value_t = payload<T>;
+  [[nodiscard]] value_t* place() noexcept {
+    if constexpr (std::is_void_v<T>)
+      return signal_.get();
+    else
+      return result_access::place(value_);
+  }
+  [[nodiscard]] recv_result<T> answer(status s) noexcept {
+    result_access::set(value_, s);
+    return std::exchange(value_, result_access::failed<T>(status::would_block));
+  }
+
+ private:
+  recv_result<T> value_ = result_access::failed<T>(status::would_block);
+  [[no_unique_address]] std::conditional_t<std::is_void_v<T>, storage<nothing>, nothing> signal_;
+};
+
+template <class T>
+class recv_awaiter : private recv_room<T>, public event_awaiter<recv_event<payload<T>>> {
+ public:
+  explicit recv_awaiter(channel_core<payload<T>>* core) : event_awaiter<recv_event<payload<T>>>(core, this->place()) {}
+  ~recv_awaiter() {
+    if (this->destroy_waiting()) static_cast<void>(this->answer(this->event().outcome()));  // received for nobody
+  }
+  recv_result<T> await_resume() { return this->answer(this->finish().outcome()); }
+};
+template <class T>
+class limited_recv_awaiter : private recv_room<T>, public limited_awaiter<recv_event<payload<T>>> {
+ public:
+  limited_recv_awaiter(const context& ctx, channel_core<payload<T>>* core)
+      : limited_awaiter<recv_event<payload<T>>>(ctx, core, this->place()) {}
+  ~limited_recv_awaiter() {
+    if (this->destroy_waiting()) static_cast<void>(this->answer(this->event().outcome()));  // received for nobody
+  }
+  recv_result<T> await_resume() {
+    const status s = this->finish();
+    return this->answer(s == status::ok ? this->event().outcome() : s);
+  }
+};
+
+/// Waits for one value, and takes what else is there.
+template <class T, class One>
+class recv_many_awaiter final : private One {
+ public:
+  template <class... Args>
+  recv_many_awaiter(std::vector<T>& out, std::size_t max, channel_core<T>* core, Args&&... args)
+      : One(std::forward<Args>(args)..., core), core_(core), out_(&out), max_(max) {}
+  bool await_ready() {
+    if (max_ == 0) return true;
+    make_room();  // before a value is taken, which would be lost
+    return One::await_ready();
+  }
+  using One::await_suspend;
+  std::size_t await_resume() {
+    if (max_ == 0) return 0;
+    recv_result<T> first = One::await_resume();
+    if (!first) return 0;
+    out_->push_back(std::move(*first));
+    std::size_t count = 1;
+    for (storage<T> room; count < max_; ++count) {
+      make_room();
+      if (core_->try_recv(room.get()) != trial::done) break;
+      out_->push_back(std::move(*room.get()));
+      std::destroy_at(room.get());
+    }
+    return count;
+  }
+
+ private:
+  void make_room() {
+    if (out_->size() == out_->capacity()) out_->reserve(2 * out_->size() + 8);
+  }
+
+  channel_core<T>* core_;
+  std::vector<T>* out_;
+  std::size_t max_;
+};
+
+// Sends
+
+/// The value is elsewhere, and outlives it.
+template <class T>
+class send_awaiter : public event_awaiter<send_event<T>> {
+ public:
+  send_awaiter(channel_core<T>* core, T* value) : event_awaiter<send_event<T>>(core, value), core_(core) {}
+  void await_resume() {
+    if (this->finish().outcome() != status::ok) throw channel_closed("runnel: send on a closed " + core_->describe());
+  }
+
+ private:
+  channel_core<T>* core_;
+};
+template <class T>
+class limited_send_awaiter : public limited_awaiter<send_event<T>> {
+ public:
+  limited_send_awaiter(const context& ctx, channel_core<T>* core, T* value) : limited_awaiter<send_event<T>>(ctx, core, value) {}
+  [[nodiscard]] send_result await_resume() {
+    const status s = this->finish();
+    return sent(s == status::ok ? this->event().outcome() : s);
+  }
+};
+template <class T>
+struct held_value {
+  T held;
+};
+/// The same with a value of its own.
+template <class T, class Awaiter>
+class copy_sender final : private held_value<T>, public Awaiter {
+ public:
+  template <class... Args>
+  explicit copy_sender(const T& value, Args&&... args)
+      : held_value<T>{value}, Awaiter(std::forward<Args>(args)..., std::addressof(this->held)) {}
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail

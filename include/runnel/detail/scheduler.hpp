@@ -1,0 +1,439 @@
+// The scheduler of a runtime: a fixed number of places, in which threads run tasks.
+//
+// 1. At most one thread is in a place; only it puts into the place's queue and its next slot. As many threads run tasks as there are
+//    places, but for those that have come back from a wait and found no place: they finish the step that they are in.
+// 2. A place is held by a thread, or handed to one that is about to come, or on the list of idle places, which the lock guards.
+// 3. What a task resumes goes into its place's next slot, runs there next, and wakes nobody. What it starts goes into its place's queue,
+//    from which others take; what comes from elsewhere goes into the shared queue, under the lock.
+// 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
+// 5. No work is forgotten: who puts work in looks for an idle place afterwards; who makes a place idle looks for work afterwards; all four
+//    are seq_cst. While somebody searches nobody is woken: the last searcher that finds something wakes the next one.
+// 6. What stays in a next slot because the step before it takes long is taken from there by the watch, which the first hand-off
+//    starts, and which ends when all places are idle.
+// 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
+#pragma once
+
+#include <runnel/detail/task_places.hpp>
+#include <runnel/detail/wait.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+class start_ticket;
+
+class scheduler final : public resume_place, private task_places {
+  /// A thread while it runs tasks.
+  struct thread final : task_thread {
+    thread(scheduler& s, place& p) noexcept : owner(&s), here(&p) {}
+
+    scheduler* owner;
+    place* here;                           // null: it waits, or it came back from a wait and found none idle
+    bool loose = false;                    // it counts as one that left its place in a coroutine's step
+    atomic<std::uint32_t> in_function{0};  // for abandon
+
+   private:
+    void give_place_up() noexcept override { owner->leave(*this); }
+    void take_place_again() noexcept override { owner->come_back(*this); }
+  };
+
+ public:
+  /// A scheduler for a new runtime, or one whose runtime has ended. Throws: std::bad_alloc.
+  static scheduler& acquire_scheduler(unsigned places) {
+    pool& all = immortal<pool>();
+    const scoped_lock lock(all.lock);
+    for (scheduler* known = all.first; known != nullptr; known = known->next_scheduler_)
+      if (known->count_ == places && known->try_use_again()) return *known;
+    static_assert(sizeof(scheduler) % alignof(place) == 0);
+    auto* const memory = static_cast<std::byte*>(
+        immortal_storage(sizeof(scheduler) + places * sizeof(place), std::max(alignof(scheduler), alignof(place))));
+    auto* const fresh = ::new (memory) scheduler(places, memory + sizeof(scheduler));
+    fresh->next_scheduler_ = std::exchange(all.first, fresh);
+    return *fresh;
+  }
+  /// The runtime has ended: the scheduler may be used again once nobody is in it.
+  void release_scheduler() noexcept {
+    const scoped_lock lock(mutex_);
+    in_use_ = false;
+  }
+  /// The scheduler of the global runtime.
+  static scheduler& global() { return *immortal<global_scheduler>().instance; }
+  /// The scheduler whose task this thread runs, or the global one. Not inlined: as current_place().
+  RUNNEL_NOINLINE static scheduler& current() {
+    scheduler* const here = here_or_null();
+    return here != nullptr ? *here : global();
+  }
+  RUNNEL_NOINLINE static scheduler* here_or_null() noexcept {
+    const auto* const t = static_cast<const thread*>(this_thread().tasks);
+    return t == nullptr ? nullptr : t->owner;
+  }
+
+  using task_places::places;
+
+  void post(work_item& item) noexcept override {
+    place* const here = place_of_this_thread();
+    if (here == nullptr || abandoned_.load(acquire) != 0) return put(item, false);  // [scheduler.abandoned] acquire: as in put
+    // [place.next] relaxed: only this thread puts one there. acq_rel: somebody else may take it.
+    work_item* const before = here->next.load(relaxed) == nullptr ? nullptr : here->next.exchange(nullptr, acq_rel);
+    here->next.store(&item, release);  // [place.next] release: whoever takes it sees the item
+    if (before != nullptr) {
+      if (!here->queue.push(*before)) overflow(*here, *before);
+      wake_one();
+    } else if (count_ > 1 && watching_.load(seq_cst) == 0) {
+      // [scheduler.watching] seq_cst: a watch that ends after this look sees that this place is not idle.
+      start_watch();
+    }
+  }
+  bool retract(work_item& item) noexcept override { return take_back(place_of_this_thread(), item); }
+
+  /// Where a task that begins on this thread is to be entered.
+  [[nodiscard]] root_list& roots() noexcept {
+    place* const here = place_of_this_thread();
+    return (here != nullptr ? *here : places_[0]).roots;
+  }
+
+  /// Says that this thread is in a function and not in a coroutine, which can be destroyed when it does not run.
+  class function_scope {
+   public:
+    function_scope() noexcept : thread_(static_cast<thread*>(this_thread().tasks)) { set(1); }
+    function_scope(const function_scope&) = delete;
+    function_scope& operator=(const function_scope&) = delete;
+    ~function_scope() { set(0); }
+
+   private:
+    void set(std::uint32_t value) noexcept {
+      if (thread_ != nullptr) thread_->in_function.store(value, seq_cst);  // [thread.in_function] seq_cst: see abandon
+    }
+    thread* thread_;
+  };
+
+  /// Waits until nothing runs, waits or is queued here, or the deadline has passed. True: nothing does, and nothing can be started
+  /// any more.
+  bool drain(time_point deadline) noexcept {
+    for (;;) {
+      thread_waiter self(false);
+      wait_node node;
+      node.owner = &self;
+      {
+        const scoped_lock lock(mutex_);
+        if (ended_ != ending::open) return true;
+        if (is_drained()) {
+          ended_ = ending::drained;
+          return true;
+        }
+        drainers_.push(node);
+        draining_.fetch_add(1, seq_cst);  // [scheduler.draining] seq_cst: with notify_drain
+      }
+      notify_drain();  // for what has ended since it was looked at
+      const bool told = self.wait(deadline);
+      bool left = false;
+      {
+        const scoped_lock lock(mutex_);
+        draining_.fetch_sub(1, relaxed);  // relaxed: a hint for notify_drain
+        if (node.queued) {
+          drainers_.remove(node);
+          left = true;
+        }
+      }
+      if (!told && left) return false;
+      if (!told) self.wait();
+    }
+  }
+  /// Drops what has not begun, destroys what is suspended, and leaves alone what is in a function. Waits for steps of coroutines.
+  void abandon() noexcept {
+    {
+      const scoped_lock lock(mutex_);
+      if (ended_ != ending::open) return;
+      ended_ = ending::abandoned;
+      abandoned_.store(1, seq_cst);  // [scheduler.abandoned] seq_cst: whoever begins a step has seen it, or is seen in it
+    }
+    drop_work();
+    for (backoff pause; !steps_have_ended(); pause.pause()) drop_work();
+    if (blocked_steps_.load(seq_cst) == 0) {  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+      for (unsigned i = 0; i < count_; ++i) places_[i].roots.destroy_all();
+    }
+    drop_work();
+  }
+
+ private:
+  friend class start_ticket;
+
+  enum class ending { open, drained, abandoned };
+
+  struct pool {
+    mutex lock;
+    scheduler* first = nullptr;
+  };
+  struct global_scheduler {
+    scheduler* instance = &acquire_scheduler(cpu_count());
+  };
+  struct watch final : thread_task {
+    explicit watch(scheduler& s) noexcept : thread_task(&run_watch), owner(&s) {}
+    scheduler* owner;
+  };
+
+  scheduler(unsigned places, void* memory) noexcept : task_places(places, memory) {
+    for (unsigned i = 0; i < places; ++i) {
+      places_[i].run = &run_place;
+      places_[i].owner = this;
+      places_[i].roots.set_owner(this, [](void* owner) noexcept { static_cast<scheduler*>(owner)->notify_drain(); });
+    }
+  }
+
+  bool try_use_again() noexcept {
+    const scoped_lock lock(mutex_);
+    if (in_use_ || !is_drained()) return false;
+    in_use_ = true;
+    ended_ = ending::open;
+    abandoned_.store(0, relaxed);  // relaxed: the pool's lock publishes it
+    return true;
+  }
+
+  [[nodiscard]] place* place_of_this_thread() const noexcept {
+    const auto* const t = static_cast<const thread*>(this_thread().tasks);
+    return t != nullptr && t->owner == this ? t->here : nullptr;
+  }
+
+  [[nodiscard]] bool should_wake() const noexcept {
+    // [scheduler.idle, searching] seq_cst: after the work was put in (5).
+    return idle_.load(seq_cst) != 0 && searching_.load(seq_cst) == 0;
+  }
+  void wake_one() noexcept {
+    if (!should_wake()) return;
+    if (place* const p = take_idle(true)) run_elsewhere(*p);
+  }
+  RUNNEL_NOINLINE void run_elsewhere(place& p) noexcept {
+    thread_cache::worker* worker = nullptr;
+    for (backoff pause; worker == nullptr; pause.pause()) {
+      try {
+        worker = &thread_cache::instance().acquire_worker();
+      } catch (...) {
+        // No thread to be had now. Those that run go on, and somebody has to come for this place: this one tries again.
+      }
+    }
+    worker->hand_over(&p);
+  }
+  /// For a ticket. Returns: an idle place, with a thread for it, or null: others run, or will come.
+  thread_task* reserve(thread_cache::worker*& worker) {
+    if (has_ended()) throw std::logic_error("runnel::runtime: a task is started after it was shut down");
+    if (!should_wake()) return nullptr;
+    place* const p = take_idle(true);
+    if (p == nullptr) return nullptr;
+    try {
+      worker = &thread_cache::instance().acquire_worker();
+    } catch (...) {
+      stop_searching(*p, false);
+      if (become_idle(*p) && idle_.load(seq_cst) == count_) throw;  // [scheduler.idle] seq_cst: nobody runs
+      return nullptr;
+    }
+    return p;
+  }
+  [[nodiscard]] bool has_ended() const noexcept {
+    const scoped_lock lock(mutex_);
+    return ended_ != ending::open;
+  }
+
+  // Work.
+
+  /// `woken`: a thread is on its way.
+  void put(work_item& item, bool woken) noexcept {
+    place* const here = place_of_this_thread();
+    if (abandoned_.load(acquire) != 0) return item.drop();  // [scheduler.abandoned] acquire: nobody runs it any more
+    if (here == nullptr) {
+      const scoped_lock lock(mutex_);
+      append(item);
+    } else if (!here->queue.push(item)) {
+      overflow(*here, item);
+    }
+    if (!woken) wake_one();
+  }
+
+  // Threads.
+
+  static void run_place(thread_task* task) noexcept {
+    place& p = *static_cast<place*>(task);
+    scheduler& self = *static_cast<scheduler*>(p.owner);
+    thread me(self, p);
+    self.enter(me);
+    this_thread().tasks = &me;
+    while (me.here != nullptr) {
+      work_item* const item = self.find_work(*me.here, me);
+      if (item == nullptr) break;
+      if (self.abandoned_.load(seq_cst) != 0)  // [scheduler.abandoned] seq_cst: as [thread.in_function]
+        item->drop();
+      else
+        item->run();
+    }
+    this_thread().tasks = nullptr;
+    self.exit(me);
+  }
+  void enter(thread& me) noexcept {
+    const scoped_lock lock(mutex_);
+    ++threads_;
+    me.here->inside = &me;
+  }
+  void exit(const thread& me) noexcept {
+    if (me.loose) blocked_steps_.fetch_sub(1, seq_cst);  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+    wake_list wakes;
+    {
+      const scoped_lock lock(mutex_);
+      --threads_;
+      if (is_drained()) wakes.add_all(drainers_, status::ok);
+    }
+    wakes.resume_all();
+  }
+  /// The next item, searched for everywhere. Null: there is none, and the place is idle.
+  work_item* find_work(place& p, thread& me) noexcept {
+    for (;;) {
+      work_item* item = next_item(p);
+      if (item == nullptr) item = search(p);
+      if (item != nullptr) {
+        stop_searching(p, true);
+        p.steps.store(p.turns, relaxed);  // relaxed: for the watch, which compares it
+        return item;
+      }
+      stop_searching(p, false);
+      if (!become_idle(p)) continue;
+      me.here = nullptr;
+      return nullptr;
+    }
+  }
+  work_item* search(place& p) noexcept {
+    if (!p.searching) {
+      if (2 * searching_.load(relaxed) >= count_ && count_ > 1) return nullptr;  // relaxed: a hint, so that not all search at once
+      p.searching = true;
+      searching_.fetch_add(1, seq_cst);  // [scheduler.searching] seq_cst: as in take_idle
+    }
+    for (int i = 0;;) {
+      if (work_item* const item = steal(p)) return item;
+      if (++i >= pauses_before_park) return nullptr;
+      spin_hint();
+    }
+  }
+  void stop_searching(place& p, bool found) noexcept {
+    if (!p.searching) return;
+    p.searching = false;
+    // [scheduler.searching] seq_cst: before the last look for work (5)
+    if (searching_.fetch_sub(1, seq_cst) == 1 && found) wake_one();
+  }
+  /// False: there is work after all, and the place is held.
+  bool become_idle(place& p) noexcept {
+    task_thread* inside = nullptr;
+    {
+      const scoped_lock lock(mutex_);
+      inside = std::exchange(p.inside, nullptr);
+      push_idle(p);
+    }
+    // [scheduler.searching] seq_cst: whoever searches looks once more before it gives up, or wakes another if it finds something (5).
+    if (searching_.load(seq_cst) != 0 || !has_work()) return true;
+    const scoped_lock lock(mutex_);
+    if (!take_idle(p)) return true;  // somebody has taken it meanwhile
+    p.inside = inside;
+    return false;
+  }
+  void leave(thread& t) noexcept {
+    if (t.in_function.load(relaxed) == 0 && !t.loose) {  // relaxed: this thread wrote it
+      t.loose = true;
+      blocked_steps_.fetch_add(1, seq_cst);  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+    }
+    place* const p = std::exchange(t.here, nullptr);
+    if (p == nullptr) return;
+    const bool more = p->next.load(relaxed) != nullptr;  // relaxed: this thread put it there; the watch may have taken it
+    if (!more && !has_work() && become_idle(*p)) return;
+    {
+      const scoped_lock lock(mutex_);
+      p->inside = nullptr;
+    }
+    run_elsewhere(*p);
+  }
+  void come_back(thread& t) noexcept {
+    t.here = take_idle(false);
+    if (t.here == nullptr) return;
+    {
+      const scoped_lock lock(mutex_);
+      t.here->inside = &t;
+    }
+    if (!t.loose) return;
+    t.loose = false;
+    blocked_steps_.fetch_sub(1, seq_cst);  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+  }
+
+  // The end.
+
+  /// Under the lock.
+  [[nodiscard]] bool is_drained() const noexcept {
+    if (threads_ != 0 || idle_.load(seq_cst) != count_ || injected_.load(relaxed) != 0) return false;
+    return std::all_of(places_, places_ + count_, [](const place& p) { return p.roots.empty(); });
+  }
+  void notify_drain() noexcept {
+    if (draining_.load(seq_cst) == 0) return;  // [scheduler.draining] seq_cst: after what has ended
+    wake_list wakes;
+    {
+      const scoped_lock lock(mutex_);
+      if (is_drained()) wakes.add_all(drainers_, status::ok);
+    }
+    wakes.resume_all();
+  }
+  /// Whether every place is idle, or its thread in a function.
+  [[nodiscard]] bool steps_have_ended() noexcept {
+    const scoped_lock lock(mutex_);
+    unsigned at_rest = idle_.load(seq_cst);
+    for (unsigned i = 0; i < count_; ++i) {
+      const auto* const t = static_cast<const thread*>(places_[i].inside);
+      if (t != nullptr && t->in_function.load(seq_cst) != 0) ++at_rest;  // [thread.in_function] seq_cst: see abandon
+    }
+    return at_rest == count_;
+  }
+
+  // The watch.
+
+  RUNNEL_NOINLINE void start_watch() noexcept {
+    if (watching_.exchange(1, acq_rel) != 0) return;  // [scheduler.watching] acq_rel: one at a time
+    try {
+      thread_cache::instance().acquire_worker().hand_over(&watch_);
+    } catch (...) {
+      watching_.store(0, release);  // [scheduler.watching] as above. No thread for it now: the next hand-off tries again.
+    }
+  }
+  static void run_watch(thread_task* task) noexcept {
+    scheduler& self = *static_cast<watch*>(task)->owner;
+    do {
+      std::uint32_t before = self.sum_of_steps();
+      for (duration period = watch_period; self.idle_.load(seq_cst) != self.count_;
+           self.watch_for(period)) {  // seq_cst: as in post
+        const std::uint32_t steps = self.sum_of_steps();
+        period = std::exchange(before, steps) != steps ? watch_period : std::min<duration>(2 * period, longest_watch_period);
+      }
+      self.watching_.store(0, seq_cst);  // [scheduler.watching] seq_cst: with post
+    } while (self.idle_.load(seq_cst) != self.count_ && self.watching_.exchange(1, seq_cst) == 0);  // as in post
+  }
+  /// Sleeps, and then takes what has stayed in a next slot meanwhile.
+  void watch_for(duration period) noexcept {
+    look_at_next_slots();
+    const time_point until = now() + period;
+    const atomic<std::uint32_t> nobody{0};
+    while (now() < until) park(nobody, 0, until);
+    for (unsigned i = 0; i < count_; ++i)
+      if (work_item* const item = take_stuck(places_[i])) put(*item, false);
+  }
+
+  static constexpr std::chrono::milliseconds watch_period{1};
+  static constexpr std::chrono::milliseconds longest_watch_period{8};
+
+  watch watch_{*this};
+  atomic<std::uint32_t> abandoned_{0};
+  atomic<std::uint32_t> watching_{0};
+  atomic<std::uint32_t> draining_{0};
+  atomic<std::uint32_t> blocked_steps_{0};  // of coroutines, whose thread has given its place up
+  std::size_t threads_ = 0;                 // in places, or on their way back from a wait
+  ending ended_ = ending::open;
+  bool in_use_ = true;
+  scheduler* next_scheduler_ = nullptr;  // under the lock of all
+  wait_queue drainers_;
+};
+
+inline resume_place& current_place() { return scheduler::current(); }
+
+}  // namespace runnel::inline RUNNEL_ABI::detail

@@ -1,0 +1,284 @@
+// The frame of a task: who is told of its end, what it answered, and how it is gone to and come back from.
+//
+// 1. A frame has one owner: the task object, then whoever awaits or started it. It is destroyed by its owner, suspended at its end or
+//    before its start.
+// 2. The end of a task is told from its final suspension, when the frame may be destroyed at once: nothing of it is touched after that.
+// 3. Going to a task and coming back are transfers: the stack does not grow where the compiler makes them jumps. Where it does not
+//    (g++ without optimization, or with a sanitizer) the stack is bounded all the same: every `transfers_inline`-th goes through the
+//    queue of the place.
+// 4. A task goes on where whoever awaits it does: it inherits the place that its awaiter asked for.
+#pragma once
+
+#include <runnel/detail/resume.hpp>
+
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace runnel::inline RUNNEL_ABI {
+
+template <class T = void>
+class task;
+
+namespace detail {
+
+class task_promise_base;
+
+/// Somebody who is not a coroutine and is told when a task has ended.
+class task_owner {
+ public:
+  task_owner(const task_owner&) = delete;
+  task_owner& operator=(const task_owner&) = delete;
+
+  /// Called under no lock, where the task ended. Its frame may be destroyed from here on.
+  virtual void ended(task_promise_base& task) noexcept = 0;
+
+ protected:
+  task_owner() noexcept = default;
+  ~task_owner() = default;
+};
+
+/// Where frames come from: the heap, or an allocator that is given as the coroutine's first parameters, after std::allocator_arg. Behind
+/// the frame stands how it is given back, and the allocator.
+class task_frame_memory {
+ public:
+  static void* operator new(std::size_t size) {
+    void* const frame = ::operator new(release_offset(size) + sizeof(release_function));
+    release_of(frame, size) = [](void* memory, std::size_t) noexcept { ::operator delete(memory); };
+    return frame;
+  }
+  // Inlined: g++ 12 takes a template that allocates for a mismatch of what gives the memory back.
+  template <class Allocator, class... Args>
+  RUNNEL_ALWAYS_INLINE static void* operator new(std::size_t size, std::allocator_arg_t /*tag*/, const Allocator& allocator,
+                                                 Args&... /*args*/) {
+    return allocate(size, allocator);
+  }
+  template <class This, class Allocator, class... Args>  // a member function
+  RUNNEL_ALWAYS_INLINE static void* operator new(std::size_t size, This& /*self*/, std::allocator_arg_t /*tag*/,
+                                                 const Allocator& allocator, Args&... /*args*/) {
+    return allocate(size, allocator);
+  }
+  static void operator delete(void* frame, std::size_t size) noexcept { release_of(frame, size)(frame, size); }
+
+ private:
+  using release_function = void (*)(void* frame, std::size_t size) noexcept;
+  struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) block {
+    std::byte bytes[__STDCPP_DEFAULT_NEW_ALIGNMENT__];
+  };
+
+  static std::size_t round_up(std::size_t size, std::size_t to) noexcept { return (size + to - 1) / to * to; }
+  static std::size_t release_offset(std::size_t size) noexcept { return round_up(size, alignof(release_function)); }
+  static release_function& release_of(void* frame, std::size_t size) noexcept {
+    return *reinterpret_cast<release_function*>(static_cast<std::byte*>(frame) + release_offset(size));
+  }
+  template <class Allocator>
+  static void* allocate(std::size_t size, const Allocator& allocator) {
+    using blocks = typename std::allocator_traits<Allocator>::template rebind_alloc<block>;
+    static_assert(alignof(blocks) <= alignof(block));
+    const auto allocator_of = [](void* frame, std::size_t n) noexcept {
+      const std::size_t offset = round_up(release_offset(n) + sizeof(release_function), alignof(blocks));
+      return reinterpret_cast<blocks*>(static_cast<std::byte*>(frame) + offset);
+    };
+    const auto count = [](std::size_t n) noexcept {
+      return (round_up(release_offset(n) + sizeof(release_function), alignof(blocks)) + sizeof(blocks)) / sizeof(block) + 1;
+    };
+    blocks source(allocator);
+    void* const frame = std::allocator_traits<blocks>::allocate(source, count(size));
+    std::construct_at(allocator_of(frame, size), std::move(source));
+    release_of(frame, size) = [](void* memory, std::size_t n) noexcept {
+      constexpr decltype(allocator_of) find{};
+      constexpr decltype(count) blocks_of{};
+      blocks* const kept = find(memory, n);
+      blocks last(std::move(*kept));
+      std::destroy_at(kept);
+      std::allocator_traits<blocks>::deallocate(last, static_cast<block*>(memory), blocks_of(n));
+    };
+    return frame;
+  }
+};
+
+inline constexpr unsigned transfers_inline = 64;
+
+class task_promise_base : public work_item, public task_frame_memory {
+  struct end_awaiter {
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> h) const noexcept {
+      task_promise_base& self = h.promise();
+      if (self.owner_ == nullptr) return self.transfer(self.next_, &step_to_next);
+      self.owner_->ended(self);
+      return std::noop_coroutine();
+    }
+    void await_resume() const noexcept {}
+  };
+
+ public:
+  task_promise_base() noexcept : work_item(nullptr) {}
+  ~task_promise_base() {
+    // On its way through a queue: nobody resumes what is being destroyed.
+    for (backoff pause; posted_at_ != nullptr && !posted_at_->retract(*this); pause.pause()) {
+    }
+  }
+
+  [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
+  [[nodiscard]] auto final_suspend() const noexcept { return end_awaiter{}; }
+  void unhandled_exception() noexcept { error_ = std::current_exception(); }
+  /// Where the task goes on after it has waited, or null: where it runs.
+  [[nodiscard]] runnel::resume_place* resume_place() const noexcept { return place_; }
+
+  /// Starts the coroutine of this promise for one that waits for its end. Returns: where to go.
+  template <class Promise, class Awaiting>
+  static std::coroutine_handle<> start(std::coroutine_handle<Promise> frame, std::coroutine_handle<Awaiting> awaiting) noexcept {
+    frame.promise().next_ = awaiting;
+    frame.promise().place_ = asked_place(awaiting);
+    return frame.promise().transfer(frame, &step_to<Promise>);
+  }
+
+  // For a task that nobody awaits.
+
+  /// Makes it a step that a place can run: the first one, by this function.
+  template <class Promise>
+  static task_promise_base& as_root(std::coroutine_handle<Promise> frame, step_function first_step) noexcept {
+    frame.promise().next_ = frame;
+    frame.promise().step_ = first_step;
+    return frame.promise();
+  }
+  /// Begins it. Whoever owns it is told of its end.
+  void begin(task_owner& owner, runnel::resume_place* place) {
+    owner_ = &owner;
+    place_ = place;
+    next_.resume();
+  }
+  /// Only while it is suspended.
+  void destroy_frame() noexcept { next_.destroy(); }
+  void rethrow_failure() {
+    if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+ private:
+  template <class Promise>
+  static void step_to(work_item& item, bool runs) noexcept {
+    static_cast<Promise&>(item).posted_at_ = nullptr;
+    if (runs) std::coroutine_handle<Promise>::from_promise(static_cast<Promise&>(item)).resume();
+  }
+  static void step_to_next(work_item& item, bool runs) noexcept {
+    auto& self = static_cast<task_promise_base&>(item);
+    self.posted_at_ = nullptr;
+    if (runs) self.next_.resume();
+  }
+  /// Goes to a coroutine: at once, or by a step through the queue of its place.
+  std::coroutine_handle<> transfer(std::coroutine_handle<> to, step_function step) noexcept {
+    if (stays_inline()) return to;
+    step_ = step;
+    runnel::resume_place& at = place_ != nullptr ? *place_ : current_place();
+    posted_at_ = &at;
+    at.post(*this);  // the frame may be gone now
+    return std::noop_coroutine();
+  }
+  RUNNEL_NOINLINE static bool stays_inline() noexcept { return ++this_thread().transfers % transfers_inline != 0; }
+
+  std::coroutine_handle<> next_;           // who goes on at the end; of a task that nobody awaits, its own
+  task_owner* owner_ = nullptr;            // who is told of the end then
+  runnel::resume_place* place_ = nullptr;  // that of whoever awaits it, or began it
+  runnel::resume_place* posted_at_ = nullptr;
+  std::exception_ptr error_;
+};
+
+template <class T>
+class task_promise final : public task_promise_base {
+ public:
+  task<T> get_return_object() noexcept;
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  void return_value(U&& value) {
+    value_.emplace(std::forward<U>(value));
+  }
+  T take() {
+    rethrow_failure();
+    return std::move(*value_);
+  }
+
+ private:
+  std::optional<T> value_;
+};
+template <class T>
+class task_promise<T&> final : public task_promise_base {
+ public:
+  task<T&> get_return_object() noexcept;
+  void return_value(T& value) noexcept { value_ = std::addressof(value); }
+  T& take() {
+    rethrow_failure();
+    return *value_;
+  }
+
+ private:
+  T* value_ = nullptr;
+};
+template <>
+class task_promise<void> final : public task_promise_base {
+ public:
+  task<void> get_return_object() noexcept;
+  void return_void() const noexcept {}
+  void take() { rethrow_failure(); }
+};
+
+/// Owns a frame, starts it, and goes on when it has ended.
+template <class T>
+class task_awaiter {
+ public:
+  using handle = std::coroutine_handle<task_promise<T>>;
+
+  explicit task_awaiter(handle frame) noexcept : frame_(frame) {}
+  task_awaiter(const task_awaiter&) = delete;
+  task_awaiter& operator=(const task_awaiter&) = delete;
+  ~task_awaiter() { frame_.destroy(); }
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept {
+    return task_promise_base::start(frame_, awaiting);
+  }
+  T await_resume() const { return frame_.promise().take(); }
+
+ private:
+  handle frame_;
+};
+
+struct task_access {
+  template <class T>
+  static void refuse_empty(const task<T>& t, const char* operation) {
+    if (t.frame_ == nullptr) throw std::logic_error(std::string("runnel::") + operation + ": the task was moved from");
+  }
+  template <class T>
+  static task<T> make(task_promise<T>& promise) noexcept {
+    return task<T>(std::coroutine_handle<task_promise<T>>::from_promise(promise));
+  }
+  template <class T>
+  static std::coroutine_handle<task_promise<T>> release(task<T>& t) noexcept {
+    return std::exchange(t.frame_, nullptr);
+  }
+};
+
+template <class T>
+task<T> task_promise<T>::get_return_object() noexcept {
+  return task_access::make(*this);
+}
+template <class T>
+task<T&> task_promise<T&>::get_return_object() noexcept {
+  return task_access::make(*this);
+}
+
+/// A thread that waits for the end of a task.
+class waiting_owner final : public task_owner {
+ public:
+  void ended(task_promise_base& /*task*/) noexcept override { waiter_.resume(); }
+  void wait() noexcept { waiter_.wait(); }
+
+ private:
+  thread_waiter waiter_{false};
+};
+
+}  // namespace detail
+}  // namespace runnel::inline RUNNEL_ABI

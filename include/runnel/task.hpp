@@ -1,0 +1,66 @@
+// task: a coroutine that runs when it is awaited, or when a runtime, a group or sync_wait starts it.
+#pragma once
+
+#include <runnel/detail/scheduler.hpp>
+
+#include <stdexcept>
+
+namespace runnel::inline RUNNEL_ABI {
+
+/// A lazy coroutine that answers a T. Move-only; it owns its frame.
+///
+/// States: made -> (co_await, go, sync_wait) running -> ended. It runs once; nothing runs before it is started. Awaiting it starts it in
+/// the thread of whoever awaits it, which goes on when it has ended, with its value or its exception. Dropping one that was not started
+/// destroys its frame. A frame is one allocation; if the coroutine's first parameters are std::allocator_arg and an allocator, it is made
+/// with that. Depth: any number of awaits in a row, and any depth of nesting, take a bounded stack, whatever the compiler does.
+/// Use this for work that waits: a task that waits costs its frame and no thread.
+/// Thread safety: none; one owner. Lifetime: parameters by reference must outlive it, so take them by value where a task is started and
+/// not awaited at once. Example: examples/task.cpp
+template <class T>
+class [[nodiscard]] task {
+ public:
+  using promise_type = detail::task_promise<T>;
+  using value_type = T;
+
+  task(task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  task& operator=(task&& other) noexcept {
+    task old(std::move(*this));
+    frame_ = std::exchange(other.frame_, nullptr);
+    return *this;
+  }
+  ~task() {
+    if (frame_ != nullptr) frame_.destroy();
+  }
+
+  /// Awaits its end. Throws: what it threw; std::logic_error if it is empty.
+  [[nodiscard]] auto operator co_await() && {
+    if (frame_ == nullptr) throw std::logic_error("runnel::task: awaited, and moved from before");
+    return detail::task_awaiter<T>(std::exchange(frame_, nullptr));
+  }
+
+ private:
+  friend struct detail::task_access;
+  explicit task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+
+  std::coroutine_handle<promise_type> frame_;
+};
+
+namespace detail {
+inline task<void> task_promise<void>::get_return_object() noexcept { return task_access::make(*this); }
+
+}  // namespace detail
+
+/// Runs a task and waits for its end. Blocks: the thread, until then. Returns: what it answers. Throws: what it threw.
+/// It begins in this thread, and goes on at its places. Not for coroutines: they await it.
+template <class T>
+T sync_wait(task<T> work) {
+  detail::task_access::refuse_empty(work, "sync_wait");
+  const auto frame = detail::task_access::release(work);
+  const detail::task_awaiter<T> owner(frame);
+  detail::waiting_owner end;
+  detail::task_promise_base::as_root(frame, nullptr).begin(end, nullptr);
+  end.wait();
+  return owner.await_resume();
+}
+
+}  // namespace runnel::inline RUNNEL_ABI

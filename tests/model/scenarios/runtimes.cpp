@@ -1,0 +1,314 @@
+// Coroutines that are destroyed while they wait, and the runtime: places that are given up, stolen from, and shut down.
+#include <runnel/errgroup.hpp>
+#include <runnel/go.hpp>
+#include <runnel/runtime.hpp>
+#include <runnel/task.hpp>
+#include <runnel/wait_group.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "coroutines.hpp"
+#include "kit.hpp"
+
+namespace model {
+namespace {
+
+// Coroutines that are destroyed while they wait
+
+/// Begins on the destroying thread, and is destroyed there while the peer lets it go.
+template <class Coroutine, class Peer>
+void destroyed_while(Coroutine coroutine, Peer peer) {
+  thread_place here;
+  parallel(as("destroys",
+              [&] {
+                placed waits = coroutine();
+                waits.start(here);
+                waits.destroy();
+              }),
+           as("peer", peer));
+}
+
+void destroyed_receiver(std::size_t capacity) {
+  const auto ch = make(capacity);
+  destroyed_while([&]() -> placed { static_cast<void>(co_await ch.async_recv()); },
+                  [&] { static_cast<void>(ch.try_send(counted(1))); });
+  while (ch.try_recv()) {
+  }
+}
+void destroyed_sender() {
+  const auto ch = make(0);
+  counted value(1);
+  rn::status got = rn::status::would_block;
+  destroyed_while([&]() -> placed { co_await ch.async_send(std::move(value)); }, [&] { got = ch.try_recv().status(); });
+  require(got == rn::status::ok || value.has_value(), "a send that was withdrawn has moved its value");
+}
+void destroyed_limited_receiver() {
+  const auto ch = make(0);
+  auto ctx = rn::with_cancel(rn::context());
+  thread_place here;
+  parallel(as("destroys",
+              [&] {
+                const auto body = [&]() -> placed { static_cast<void>(co_await ch.async_recv(ctx)); };
+                placed waits = body();
+                waits.start(here);
+                waits.destroy();
+              }),
+           as("sender", [&] { static_cast<void>(ch.try_send(counted(1))); }), as("cancel", [&] { ctx.cancel(); }));
+}
+void destroyed_select() {
+  const auto a = make(0);
+  const auto b = make(1);
+  thread_place here;
+  int received = 0;
+  rn::status sent_a = rn::status::would_block;
+  parallel(as("destroys",
+              [&] {
+                const auto note = [&](rn::recv_result<counted> v) { received += v ? 1 : 0; };
+                const auto body = [&]() -> placed { co_await rn::async_select(rn::on_recv(a, note), rn::on_recv(b, note)); };
+                placed waits = body();
+                waits.start(here);
+                waits.destroy();
+              }),
+           as("sender a", [&] { sent_a = a.try_send(counted(1)).status(); }), as("sender b", [&] { b.send(counted(2)); }));
+  require(received <= 1, "two cases of one select happened");
+}
+void destroyed_wait_group_waiter() {
+  rn::wait_group group;
+  group.add();
+  destroyed_while([&]() -> placed { co_await group.async_wait(); }, [&] { group.done(); });
+}
+
+// The runtime
+
+rn::errgroup_options on(rn::runtime& r) { return {.limit = 0, .collect_all = false, .on = &r}; }
+
+/// Two functions that meet at a rendezvous, one after the other in one place: the first gives its place up.
+void functions_meet(unsigned workers) {
+  rn::runtime r(workers);
+  rn::errgroup group({}, on(r));
+  const rn::channel<int> ch;
+  int got = 0;
+  group.go([&] { ch.send(7); });
+  group.go([&] { got = *ch.recv(); });
+  group.wait();
+  require(got == 7, "the value came over");
+}
+void coroutines_meet(unsigned workers) {
+  rn::runtime r(workers);
+  rn::errgroup group({}, on(r));
+  const rn::channel<int> ch;
+  int got = 0;
+  group.go([&]() -> rn::task<> { co_await ch.async_send(7); });
+  group.go([&]() -> rn::task<> { got = *co_await ch.async_recv(); });
+  group.wait();
+  require(got == 7, "the value came over");
+}
+void function_meets_coroutine(unsigned workers) {
+  rn::runtime r(workers);
+  rn::errgroup group({}, on(r));
+  const rn::channel<int> ch;
+  int got = 0;
+  group.go([&] { got = *ch.recv(); });
+  group.go([&]() -> rn::task<> { co_await ch.async_send(7); });
+  group.wait();
+  require(got == 7, "the value came over");
+}
+/// What the function has let go stands next in its place when it waits for the answer.
+void question_and_answer() {
+  rn::runtime r(1);
+  const rn::channel<int> questions;
+  const rn::channel<int> answers;
+  r.go([&]() -> rn::task<> {
+    const auto question = co_await questions.async_recv();
+    co_await answers.async_send(1 + *question);
+  });
+  auto answer = r.async([&] {
+    questions.send(6);
+    return *answers.recv();
+  });
+  require(answer.get() == 7, "the answer comes");
+}
+void thread_meets_coroutine(unsigned workers) {
+  rn::runtime r(workers);
+  const rn::channel<int> ch;
+  auto answer = r.async([&]() -> rn::task<int> { co_return *co_await ch.async_recv(); });
+  ch.send(7);
+  require(answer.get() == 7, "the value came over");
+}
+/// More than a place keeps to itself, started from inside: they overflow, and are taken from.
+void many_are_started(unsigned workers) {
+  rn::runtime r(workers);
+  rn::wait_group group;
+  rn::detail::atomic<int> ran{0};
+  r.async([&] {
+     for (int i = 0; i < 6; ++i) group.go([&] { ran.fetch_add(1, rn::detail::relaxed); });
+   }).get();
+  group.wait();
+  require(ran.load(rn::detail::relaxed) == 6, "each ran once");
+}
+/// A place that becomes idle against work that comes from elsewhere.
+void started_while_others_end(unsigned workers) {
+  rn::runtime r(workers);
+  rn::wait_group group;
+  int ran[2] = {};
+  group.add(2);
+  parallel(as("one", [&] { r.go([&] { ++ran[0], group.done(); }); }), as("two", [&] { r.go([&] { ++ran[1], group.done(); }); }));
+  group.wait();
+  require(ran[0] == 1 && ran[1] == 1, "each ran once");
+}
+/// Its thread waits for a thing of its own while another task is queued behind it.
+void blocking_region_gives_way() {
+  rn::runtime r(1);
+  rn::detail::atomic<std::uint32_t> word{0};
+  auto waits = r.async([&] {
+    const rn::blocking_region region;
+    while (word.load(rn::detail::acquire) == 0) rn::detail::park(word, 0);
+  });
+  r.go([&] {
+    word.store(1, rn::detail::release);
+    rn::detail::unpark(&word, 1);
+  });
+  waits.get();
+}
+
+void drained() {
+  int ran = 0;
+  const rn::channel<int> ch;
+  rn::runtime r(1);
+  r.go([&]() -> rn::task<> {
+    static_cast<void>(co_await ch.async_recv());
+    ++ran;
+  });
+  parallel(as("sender", [&] { ch.send(1); }), as("drain", [&] {
+             r.shutdown(rn::drain);
+             require(ran == 1, "drain waits for all");
+           }));
+}
+void abandoned(unsigned workers) {
+  const auto ch = make(0);
+  rn::status sent = rn::status::would_block;
+  std::optional<rn::future<int>> answer;
+  {
+    rn::runtime r(workers);
+    answer.emplace(r.async([&]() -> rn::task<int> { co_return (*co_await ch.async_recv()).value(); }));
+    parallel(as("sender", [&] { sent = ch.try_send(counted(7)).status(); }), as("abandon", [&] { r.shutdown(rn::abandon); }));
+  }
+  try {
+    require(answer->get() == 7, "the value came over");
+    require(sent == rn::status::ok, "a value was received that was not sent");
+  } catch (const rn::context_error&) {
+    // destroyed: before it began, while it waited, or with its value
+  }
+  require(!ch.try_recv(), "nothing is left");
+}
+void drained_for_a_while() {
+  const rn::channel<int> never;
+  int destroyed = 0;
+  struct told {
+    int* count;
+    explicit told(int& c) : count(&c) {}
+    told(const told&) = delete;
+    ~told() { ++*count; }
+  };
+  {
+    rn::runtime r(1);
+    r.go([&]() -> rn::task<> {
+      const told when_destroyed(destroyed);
+      static_cast<void>(co_await never.async_recv());
+    });
+    r.shutdown(rn::drain_for(milliseconds(10)));
+  }
+  require(destroyed <= 1, "a frame is destroyed once");
+}
+void abandoned_while_started() {
+  int ran = 0;
+  bool refused = false;
+  {
+    rn::runtime r(1);
+    parallel(as("abandon", [&] { r.shutdown(rn::abandon); }), as("starter", [&] {
+               try {
+                 r.go([&] { ++ran; });
+               } catch (const std::logic_error&) {
+                 refused = true;
+               }
+             }));
+  }
+  require(ran + (refused ? 1 : 0) <= 1, "what is refused does not run");
+}
+
+// The coroutine forms of what is not a channel
+
+void coroutine_waits_for_group() {
+  rn::runtime r(1);
+  rn::errgroup group({}, on(r));
+  int work = 0;
+  group.go([&] { ++work; });
+  const auto waits = [&]() -> placed {
+    rn::task<> end = group.async_wait();
+    co_await std::move(end);
+    require(work == 1, "async_wait returns after the work");
+  };
+  run_here(waits());
+}
+void coroutine_waits_for_future() {
+  auto answer = rn::async([] { return 7; });
+  const auto waits = [&]() -> placed { require(co_await answer.async_get() == 7, "the task's value"); };
+  run_here(waits());
+}
+void coroutine_waits_for_counter() {
+  rn::wait_group group;
+  group.add();
+  parallel(as("worker", [&] { group.done(); }), as("waiter", [&] {
+             const auto waits = [&]() -> placed { co_await group.async_wait(); };
+             run_here(waits());
+           }));
+}
+void tasks_in_tasks() {
+  const rn::channel<int> ch;
+  const auto inner = [](const rn::channel<int>& from) -> rn::task<int> { co_return *co_await from.async_recv(); };
+  const auto outer = [&]() -> rn::task<int> {
+    rn::task<int> t = inner(ch);
+    co_return 1 + co_await std::move(t);
+  };
+  parallel(as("sender", [&] { ch.send(1); }), as("receiver", [&] { require(rn::sync_wait(outer()) == 2, "the value came over"); }));
+}
+
+void add_for_workers(const std::string& name, const std::function<void(unsigned)>& body) {
+  for (const unsigned workers : {1U, 2U}) {
+    scenario s{name + (workers == 1 ? "/1 worker" : "/2 workers"), {9, 10}, [body, workers] { body(workers); }};
+    s.fewer_preemptions = workers - 1;  // two workers and what they run are five threads
+    add_scenario(s);
+  }
+}
+
+const enroll all([] {
+  const std::vector<int> waiting{9, 10};
+  for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}})
+    add_scenario({"coroutine/destroyed receiver/" + capacity_name(capacity), about(capacity, {4, 8, 9, 10}),
+                  counting([capacity] { destroyed_receiver(capacity); })});
+  add_scenario({"coroutine/destroyed sender", {4, 8, 9, 10}, counting(&destroyed_sender)});
+  add_scenario({"coroutine/destroyed receiver, canceled", {4, 8, 9, 10}, counting(&destroyed_limited_receiver)});
+  add_scenario({"coroutine/destroyed select", {4, 8, 9, 10, 11}, counting(&destroyed_select)});
+  add_scenario({"coroutine/destroyed waiter of a wait_group", waiting, &destroyed_wait_group_waiter});
+  add_scenario({"coroutine/waits for a group", waiting, &coroutine_waits_for_group});
+  add_scenario({"coroutine/waits for a future", waiting, &coroutine_waits_for_future});
+  add_scenario({"coroutine/waits for a counter", waiting, &coroutine_waits_for_counter});
+  add_scenario({"coroutine/tasks in tasks", waiting, &tasks_in_tasks});
+  add_for_workers("runtime/functions meet", &functions_meet);
+  add_for_workers("runtime/coroutines meet", &coroutines_meet);
+  add_for_workers("runtime/function meets coroutine", &function_meets_coroutine);
+  add_for_workers("runtime/thread meets coroutine", &thread_meets_coroutine);
+  add_for_workers("runtime/many are started", &many_are_started);
+  add_for_workers("runtime/started while others end", &started_while_others_end);
+  add_scenario({"runtime/blocking region", waiting, &blocking_region_gives_way});
+  add_scenario({"runtime/question and answer", waiting, &question_and_answer});
+  add_scenario({"runtime/drain", waiting, &drained});
+  add_for_workers("runtime/abandon", [](unsigned workers) { counting([workers] { abandoned(workers); })(); });
+  add_scenario({"runtime/drain for a while", waiting, &drained_for_a_while});
+  add_scenario({"runtime/abandon, start", waiting, &abandoned_while_started});
+});
+
+}  // namespace
+}  // namespace model
