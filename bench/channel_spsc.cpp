@@ -1,17 +1,30 @@
-// W2, W3, W4: one thread sends, one receives; capacity 1024, capacity 1, rendezvous; and 32 at a time through 1024.
-#include "subjects.hpp"
+// W2, W3, W4: one sends, one receives; capacity 1024, capacity 1, rendezvous; threads, and tasks; and 32 at a time through 1024.
+#include "peers.hpp"
 
 namespace {
 
 template <class Subject, std::size_t Capacity>
 double stream(bench::item items) {
   typename Subject::channel ch(Capacity);
-  return bench::run_together({[&] {
-                                for (bench::item i = 0; i < items; ++i) ch.send(bench::item{i});
-                              },
-                              [&] {
-                                for (bench::item i = 0; i < items; ++i) benchmark::DoNotOptimize(ch.recv());
-                              }});
+  return Subject::run({[&] {
+                         for (bench::item i = 0; i < items; ++i) ch.send(bench::item{i});
+                       },
+                       [&] {
+                         for (bench::item i = 0; i < items; ++i) benchmark::DoNotOptimize(ch.recv());
+                       }});
+}
+
+using channel = bench::rn::channel<bench::item>;
+bench::rn::task<> send_all(channel ch, bench::item items) {
+  for (bench::item i = 0; i < items; ++i) co_await ch.async_send(i);
+}
+bench::rn::task<> recv_all(channel ch, bench::item items) {
+  for (bench::item i = 0; i < items; ++i) benchmark::DoNotOptimize(co_await ch.async_recv());
+}
+template <class Subject, std::size_t Capacity>
+double stream_of_tasks(bench::item items) {
+  const channel ch(Capacity);
+  return Subject::on().run(bench::tasks_together(send_all(ch, items), recv_all(ch, items)));
 }
 
 template <class Subject>
@@ -33,12 +46,37 @@ double stream_of_batches(bench::item items) {
 }
 
 template <class Subject>
-void add_all() {
+void add_threads() {
   bench::add(std::string("W2/spsc_1024/") + Subject::name, 1 << 18, &stream<Subject, 1024>);
-  bench::add(std::string("W2/batches_of_32/") + Subject::name, 1 << 18, &stream_of_batches<Subject>);
   bench::add(std::string("W3/spsc_1/") + Subject::name, 1 << 14, &stream<Subject, 1>);
+}
+template <class Subject>
+void add_more_threads() {
+  bench::add(std::string("W2/batches_of_32/") + Subject::name, 1 << 18, &stream_of_batches<Subject>);
   bench::add(std::string("W4/rendezvous/") + Subject::name, 1 << 14, &stream<Subject, 0>);
 }
-const bool registered = (add_all<bench::runnel_subject>(), add_all<bench::naive_subject>(), true);
+void add_tasks(const std::string& name, double (*wide)(bench::item), double (*narrow)(bench::item), double (*none)(bench::item)) {
+  bench::add("W2/spsc_1024_tasks/" + name, 1 << 18, wide);
+  bench::add("W3/spsc_1_tasks/" + name, 1 << 16, narrow);
+  bench::add("W4/rendezvous_tasks/" + name, 1 << 16, none);
+}
+template <class Subject>
+void add_coroutines() {
+  add_tasks(Subject::name, &stream_of_tasks<Subject, 1024>, &stream_of_tasks<Subject, 1>, &stream_of_tasks<Subject, 0>);
+}
+const bool registered = [] {
+  add_threads<bench::runnel_subject>();
+  add_threads<bench::naive_subject>();
+  bench::tbb_peers::each([](auto peer) { add_threads<decltype(peer)>(); });
+  add_more_threads<bench::runnel_subject>();
+  add_more_threads<bench::naive_subject>();
+  add_coroutines<bench::tasks_subject>();
+  add_coroutines<bench::one_worker_subject>();
+  bench::fiber_peers::each([](auto peer) {
+    using fiber = decltype(peer);
+    add_tasks(fiber::name, &stream<fiber, 1024>, &stream<fiber, 1>, &stream<fiber, 0>);
+  });
+  return true;
+}();
 
 }  // namespace

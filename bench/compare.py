@@ -6,8 +6,9 @@
 
 A benchmark is called WORKLOAD/DETAIL/SUBJECT. A program is anything that understands --benchmark_format=json and
 --benchmark_min_time=SECONDS, or a folder with a Go program, which is built first and prints lines of "NAME NANOSECONDS".
-Times are those of the machine as it is, in nanoseconds per item (W5: per round trip; W1, W9: per operation). What counts is
-the ratio to runnel in the same run: over one, runnel is ahead. The spread is half the distance of the quartiles.
+Times are those of the machine as it is, in nanoseconds per item (W5: per round trip; W1, W9: per operation; W10: per task; W12: per
+hop). A counter "bytes" of a benchmark is a row of its own, in bytes per item. What counts is the ratio to runnel in the same run, which
+follows each peer's figure: over one, runnel is ahead. The spread is half the distance of the quartiles.
 """
 
 import argparse
@@ -45,7 +46,11 @@ def run_google(program, seconds, only):
             sys.exit(f"{program}: {entry['name']}: {entry.get('error_message')}")
         if entry["time_unit"] != "ns":
             sys.exit(f"{program}: {entry['name']}: the time is not in ns")
-        yield entry["run_name"].removesuffix("/manual_time").removesuffix("/real_time"), entry["real_time"]
+        name = entry["run_name"].removesuffix("/manual_time").removesuffix("/real_time")
+        yield name, entry["real_time"]
+        if "bytes" in entry:
+            workload, _, subject = name.rpartition("/")
+            yield f"{workload}_bytes/{subject}", entry["bytes"]
 
 
 def run_go(program, seconds, only):
@@ -68,17 +73,16 @@ def table(samples):
         workload, _, subject = name.rpartition("/")
         rows[workload][subject] = times
     subjects = sorted({s for row in rows.values() for s in row}, key=lambda s: (s != BASE, s))
-    peers = [s for s in subjects if s != BASE]
-    lines = [["ns, median ± spread", *subjects, *[f"{p} / {BASE}" for p in peers]]]
-    for workload in sorted(rows):
+    lines = [["ns, median ± spread (ratio)", *subjects]]
+    for workload in sorted(rows, key=lambda w: (int(w[1:].partition("/")[0]), w)):
         row = rows[workload]
         line = [workload]
         for subject in subjects:
             times = row.get(subject)
-            line.append("" if times is None else f"{statistics.median(times):.4g} ± {half_quartile_distance(times):.2g}")
-        for peer in peers:
-            both = BASE in row and peer in row
-            line.append(f"{statistics.median(row[peer]) / statistics.median(row[BASE]):.2f}" if both else "")
+            cell = "" if times is None else f"{statistics.median(times):.4g} ± {half_quartile_distance(times):.2g}"
+            if times is not None and subject != BASE and BASE in row:
+                cell += f" ({statistics.median(times) / statistics.median(row[BASE]):.2f})"
+            line.append(cell)
         lines.append(line)
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for number, line in enumerate(lines):

@@ -1,4 +1,5 @@
 // The workloads of bench/*.cpp for Go: main SECONDS REGEX prints a line of "NAME NANOSECONDS" for each of them.
+// Those on threads and those on tasks are the same here: each is measured for both.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -179,6 +181,112 @@ func selectTimeout(items int) time.Duration {
 	})
 }
 
+func empty() {}
+
+// startJoin starts a hundred goroutines at a time and joins them.
+func startJoin(items int) time.Duration {
+	return here(func() {
+		for done := 0; done < items; done += 100 {
+			var running sync.WaitGroup
+			running.Add(100)
+			for i := 0; i < 100; i++ {
+				go func() {
+					empty()
+					running.Done()
+				}()
+			}
+			running.Wait()
+		}
+	})
+}
+
+func oneByOne(items int) time.Duration {
+	return here(func() {
+		ended := make(chan struct{})
+		for i := 0; i < items; i++ {
+			go func() {
+				empty()
+				ended <- struct{}{}
+			}()
+			<-ended
+		}
+	})
+}
+
+func residentBytes() float64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		panic(err)
+	}
+	pages, err := strconv.ParseFloat(strings.Fields(string(text))[1], 64)
+	if err != nil {
+		panic(err)
+	}
+	return pages * float64(os.Getpagesize())
+}
+
+// millionBytes is how much more memory each goroutine of the first batch takes: later ones use that of the earlier again.
+var millionBytes float64
+
+func million(tasks int) time.Duration {
+	before := residentBytes()
+	return here(func() {
+		start := make(chan struct{})
+		var waiting, gone sync.WaitGroup
+		waiting.Add(tasks)
+		gone.Add(tasks)
+		for i := 0; i < tasks; i++ {
+			go func() {
+				waiting.Done()
+				<-start
+				gone.Done()
+			}()
+		}
+		waiting.Wait()
+		if millionBytes == 0 {
+			millionBytes = (residentBytes() - before) / float64(tasks)
+		}
+		close(start)
+		gone.Wait()
+	})
+}
+
+const (
+	primes    = 2000
+	lastPrime = 17389
+	hops      = 2042625 // of the numbers from 2 to the last prime
+)
+
+func sieve(items int) time.Duration {
+	return here(func() {
+		in := make(chan int32)
+		go func(out chan<- int32) {
+			for i := int32(2); i <= lastPrime; i++ {
+				out <- i
+			}
+			close(out)
+		}(in)
+		prime := int32(0)
+		for i := 0; i < primes; i++ {
+			prime = <-in
+			out := make(chan int32)
+			go func(in <-chan int32, out chan<- int32, prime int32) {
+				for i := range in {
+					if i%prime != 0 {
+						out <- i
+					}
+				}
+				close(out)
+			}(in, out, prime)
+			in = out
+		}
+		<-in
+		if prime != lastPrime {
+			panic(prime)
+		}
+	})
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: main SECONDS REGEX")
@@ -191,27 +299,43 @@ func main() {
 	}
 	only := regexp.MustCompile(os.Args[2])
 	for _, b := range []benchmark{
+		{"W10/million/go", 1000000, million}, // first: its memory is counted
 		{"W1/uncontended_1024/go", 1 << 18, uncontended},
 		{"W2/spsc_1024/go", 1 << 18, stream(1024)},
+		{"W2/spsc_1024_tasks/go", 1 << 18, stream(1024)},
 		{"W3/spsc_1/go", 1 << 14, stream(1)},
+		{"W3/spsc_1_tasks/go", 1 << 16, stream(1)},
 		{"W4/rendezvous/go", 1 << 14, stream(0)},
+		{"W4/rendezvous_tasks/go", 1 << 16, stream(0)},
 		{"W5/ping_pong/go", 1 << 13, pingPong},
+		{"W5/ping_pong_tasks/go", 1 << 15, pingPong},
 		{"W6/4_to_1/go", 1 << 17, crowd(4, 1)},
 		{"W7/4_to_4/go", 1 << 17, crowd(4, 4)},
 		{"W8/select_fed_by_4/go", 1 << 17, selectFedBy4},
 		{"W9/select_1_of_4_ready/go", 1 << 17, select1Of4Ready},
 		{"W9/select_default/go", 1 << 17, selectDefault},
 		{"W9/select_timeout/go", 1 << 15, selectTimeout},
+		{"W10/function_go/go", 10000, startJoin},
+		{"W10/function_wait_group/go", 10000, startJoin},
+		{"W10/task_go/go", 10000, startJoin},
+		{"W10/task_wait_group/go", 10000, startJoin},
+		{"W10/one_by_one/go", 10000, oneByOne},
+		{"W12/sieve_2000/go", hops, sieve},
 	} {
 		if !only.MatchString(b.name) {
 			continue
 		}
-		b.run(b.items) // warms up
+		if b.items < 1000000 {
+			b.run(b.items) // warms up
+		}
 		items, total := 0, time.Duration(0)
 		for total.Seconds() < seconds {
 			total += b.run(b.items)
 			items += b.items
 		}
 		fmt.Printf("%s %.3f\n", b.name, float64(total.Nanoseconds())/float64(items))
+	}
+	if millionBytes != 0 {
+		fmt.Printf("W10/million_bytes/go %.0f\n", millionBytes)
 	}
 }
