@@ -1,4 +1,4 @@
-// Section 1 of the behaviours, how a channel ends: by close, and with the last handle of either side.
+// Section 1 of the behaviours, how a channel ends: by close, and with the last handle of either side, over threads and coroutines.
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "parties.hpp"
 #include "support.hpp"
 
 namespace channel_close_test {
 
 namespace rn = runnel;
 using namespace std::chrono_literals;
+using support::party;
 
 namespace {
 
@@ -29,6 +31,22 @@ rn::channel_ends<T> make_ends(support::size_parameter size) {
 /// A way for a channel to end while others wait: what is done with the handle of the other side.
 enum class ending { by_close, by_last_handle };
 constexpr ending endings[] = {ending::by_close, ending::by_last_handle};
+
+/// Sends by a form, in vain. Whether it was told that the channel is closed, and its value stayed whole.
+rn::task<bool> is_refused(party me, const rn::send_channel<support::counted>& to, const rn::context& live, int form) {
+  support::counted value(7);
+  rn::status sent = rn::status::ok;
+  bool threw = false;
+  try {
+    if (form == 0) co_await me.send(to, std::move(value));
+    if (form == 1) sent = (co_await me.send(live, to, std::move(value))).status();
+    if (form == 2) sent = (co_await me.send_for(to, 1h, std::move(value))).status();
+    if (form == 3) sent = (co_await me.send_until(to, rn::time_point::max(), std::move(value))).status();
+  } catch (const rn::channel_closed&) {
+    threw = true;
+  }
+  co_return threw == (form == 0) && (threw || sent == rn::status::closed) && value.value() == 7;
+}
 
 }  // namespace
 
@@ -54,63 +72,55 @@ TEST_CASE("C03 C31 after close what is buffered is received in order, then close
 }
 
 TEST_CASE("C04 C34 B51 the end of sending wakes every receiver that waits, whatever its form") {
+  const auto how = GENERATE(values(support::mixes));
   for (const auto size : sizes)
-    for (const ending how : endings) {
-      CAPTURE(support::name_of(size), how == ending::by_close);
+    for (const ending by : endings) {
+      CAPTURE(support::name_of(how), support::name_of(size), by == ending::by_close);
       auto ends = make_ends<int>(size);
       auto live = rn::with_cancel(rn::context());
       support::counter closed{0};
-      support::crew crew;
-      const auto count = [&](rn::status s) { support::add(closed, s == rn::status::closed ? 1 : 100); };
-      crew.go([&] { count(ends.recv.recv().status()); });
-      crew.go([&] { count(ends.recv.recv(live).status()); });
-      crew.go([&] { count(ends.recv.try_recv_for(1h).status()); });
-      crew.go([&] { count(ends.recv.begin() == ends.recv.end() ? rn::status::closed : rn::status::ok); });
-      crew.go([&] {
+      support::parties parties(how);
+      const auto count = [&](bool was_closed) { support::add(closed, was_closed ? 1 : 100); };
+      parties.go([&](party me) -> rn::task<> { count((co_await me.recv(ends.recv)).status() == rn::status::closed); });
+      parties.go([&](party me) -> rn::task<> { count((co_await me.recv(live, ends.recv)).status() == rn::status::closed); });
+      parties.go([&](party me) -> rn::task<> { count((co_await me.recv_for(ends.recv, 1h)).status() == rn::status::closed); });
+      parties.go([&](party me) -> rn::task<> {
+        support::values_of all(me, ends.recv);
+        count(!co_await all.next());
+      });
+      parties.go([&](party me) -> rn::task<> {
         std::vector<int> out;
-        count(ends.recv.recv_many(out, 5) == 0 ? rn::status::closed : rn::status::ok);
+        count(co_await me.recv_many(ends.recv, out, 5) == 0);
       });
       support::wait_until_receiving(ends.recv, 5);
       CHECK(support::read(closed) == 0);
-      how == ending::by_close ? ends.send.close() : static_cast<void>(ends.send = nullptr);
-      crew.join();
+      by == ending::by_close ? ends.send.close() : static_cast<void>(ends.send = nullptr);
+      parties.join();
       CHECK(support::read(closed) == 5);
       CHECK(ends.recv.drained());
     }
 }
 
 TEST_CASE("C33 B15 B26 B51 close wakes every sender that waits: none sends, and their values stay whole") {
+  const auto how = GENERATE(values(support::mixes));
   for (const std::size_t capacity : bounds)
-    for (const ending how : endings) {
-      CAPTURE(capacity, how == ending::by_close);
+    for (const ending by : endings) {
+      CAPTURE(support::name_of(how), capacity, by == ending::by_close);
       auto ends = rn::make_channel<support::counted>(capacity);
       for (std::size_t i = 0; i < capacity; ++i) ends.send.send(support::counted(static_cast<int>(i)));
       auto live = rn::with_cancel(rn::context());
       support::counter whole{0};
-      support::crew crew;
-      crew.go([&] {
-        support::counted value(7);
-        try {
-          ends.send.send(std::move(value));
-        } catch (const rn::channel_closed&) {
-          support::add(whole, value.value() == 7 ? 1 : 100);  // NOLINT(bugprone-use-after-move): what is asked
-        }
-      });
-      const auto check = [&](auto send) {
-        crew.go([&, send] {
-          support::counted value(7);
-          const bool closed = send(std::move(value)).status() == rn::status::closed;
-          support::add(whole, closed && value.value() == 7 ? 1 : 100);  // NOLINT(bugprone-use-after-move): as above
+      support::parties parties(how);
+      for (int form = 0; form < 4; ++form)
+        parties.go([&, form](party me) -> rn::task<> {
+          const bool right = co_await me.call(is_refused(me, ends.send, live, form));
+          support::add(whole, right ? 1 : 100);
         });
-      };
-      check([&](support::counted&& value) { return ends.send.send(live, std::move(value)); });
-      check([&](support::counted&& value) { return ends.send.try_send_for(1h, std::move(value)); });
-      check([&](support::counted&& value) { return ends.send.try_send_until(rn::time_point::max(), std::move(value)); });
       support::wait_until_sending(ends.send, 4);
-      how == ending::by_close ? ends.send.close() : static_cast<void>(ends.recv = nullptr);
-      crew.join();
+      by == ending::by_close ? ends.send.close() : static_cast<void>(ends.recv = nullptr);
+      parties.join();
       CHECK(support::read(whole) == 4);
-      if (how == ending::by_last_handle) {
+      if (by == ending::by_last_handle) {
         CHECK(ends.send.size() == 0);
         CHECK(support::counted::live() == 0);
         continue;
@@ -157,39 +167,47 @@ TEST_CASE("C47 C69 what is left in a channel is destroyed with it, also across l
 }
 
 TEST_CASE("C48 a sender goes on until the last receiver has gone, a receiver until the last sender has") {
+  const auto how = GENERATE(values(support::mixes));
   for (const auto size : sizes) {
-    CAPTURE(support::name_of(size));
+    CAPTURE(support::name_of(how), support::name_of(size));
     {
       auto ends = make_ends<support::counted>(size);
       support::counter ended{0};
-      support::crew crew;
+      support::parties parties(how);
       for (int i = 0; i < 2; ++i)
-        crew.go([&, sender = ends.send]() mutable {
-          while (sender.try_send_for(1h, support::counted(1))) {
+        parties.go([&, sender = ends.send](party me) -> rn::task<> {
+          while (co_await me.send_for(sender, 1h, support::counted(1))) {
           }
           support::add(ended);
         });
       std::vector<rn::recv_channel<support::counted>> receivers(3, ends.recv);
       ends.recv = nullptr;
-      for (int i = 0; i < 100; ++i) CHECK(receivers[static_cast<std::size_t>(i) % 3].recv());
+      int received = 0;
+      parties.run([&](party me) -> rn::task<> {
+        for (int i = 0; i < 100; ++i) received += (co_await me.recv(receivers[static_cast<std::size_t>(i) % 3])) ? 1 : 0;
+      });
+      CHECK(received == 100);
       CHECK(support::read(ended) == 0);
       receivers.clear();
-      crew.join();
+      parties.join();
       CHECK(support::read(ended) == 2);
     }
     {
       auto ends = make_ends<support::counted>(size);
       support::counter received{0};
-      support::crew crew;
+      support::parties parties(how);
       for (int i = 0; i < 2; ++i)
-        crew.go([&, receiver = ends.recv] {
-          for (const auto& value : receiver) support::add(received, static_cast<std::uint32_t>(value.value()));
+        parties.go([&, receiver = ends.recv](party me) -> rn::task<> {
+          support::values_of all(me, receiver);
+          while (const auto value = co_await all.next()) support::add(received, static_cast<std::uint32_t>(value->value()));
         });
       std::vector<rn::send_channel<support::counted>> senders(3, ends.send);
       ends.send = nullptr;
-      for (int i = 0; i < 100; ++i) senders[static_cast<std::size_t>(i) % 3].send(support::counted(1));
+      parties.run([&](party me) -> rn::task<> {
+        for (int i = 0; i < 100; ++i) co_await me.send(senders[static_cast<std::size_t>(i) % 3], support::counted(1));
+      });
       senders.clear();
-      crew.join();
+      parties.join();
       CHECK(support::read(received) == 100);
     }
     CHECK(support::counted::live() == 0);
@@ -222,42 +240,55 @@ TEST_CASE("C37 a channel is made, used once from two sides, and gone, over and o
     rn::recv_channel<std::unique_ptr<int>> from;
     rn::channel<int> to;
   };
+  const auto how = GENERATE(values(support::mixes));
   for (const auto size : sizes) {
-    CAPTURE(support::name_of(size));
+    CAPTURE(support::name_of(how), support::name_of(size));
     const rn::channel<job> jobs;
-    support::crew crew;
-    crew.go([&] {
-      for (job& j : jobs) j.to.send(**j.from.recv());
+    support::parties parties(how);
+    parties.go([&](party me) -> rn::task<> {
+      support::values_of all(me, jobs);
+      while (const auto j = co_await all.next()) {
+        const auto value = co_await me.recv(j->from);
+        co_await me.send(j->to, **value);
+      }
     });
     int sum = 0;
-    const int rounds = support::scaled(10'000, 1'000);
-    for (int i = 0; i < rounds; ++i) {
-      auto ends = make_ends<std::unique_ptr<int>>(size);
-      const rn::channel<int> answer;
-      jobs.send(job{std::move(ends.recv), answer});
-      std::exchange(ends.send, nullptr).send(std::make_unique<int>(1));
-      sum += *answer.recv();
-    }
-    jobs.close();
+    const int rounds = support::shared(how, support::scaled(10'000, 1'000));
+    parties.run([&](party me) -> rn::task<> {
+      for (int i = 0; i < rounds; ++i) {
+        auto ends = make_ends<std::unique_ptr<int>>(size);
+        const rn::channel<int> answer;
+        job j{std::move(ends.recv), answer};
+        co_await me.send(jobs, std::move(j));
+        const auto out = std::exchange(ends.send, nullptr);
+        co_await me.send(out, std::make_unique<int>(1));
+        sum += *co_await me.recv(answer);
+      }
+      jobs.close();
+    });
+    parties.join();
     CHECK(sum == rounds);
   }
 }
 
 TEST_CASE("C40 every value is destroyed once: when it was received, or with the channel") {
+  const auto how = GENERATE(values(support::mixes));
   for (const auto size : sizes) {
-    CAPTURE(support::name_of(size));
-    for (int round = 0; round < 100; ++round) {
+    CAPTURE(support::name_of(how), support::name_of(size));
+    for (int round = support::shared(how, 100); round > 0; --round) {
       const auto steps = static_cast<int>(rn::detail::random_below(static_cast<std::uint32_t>(support::scaled(2'000, 100))));
       const auto extra = size ? 0 : static_cast<int>(rn::detail::random_below(200));
       {
         auto ends = make_ends<support::counted>(size);
-        support::crew crew;
-        crew.go([&] {
-          for (int i = 0; i < steps; ++i) ends.send.send(support::counted(i));
+        support::parties parties(how);
+        parties.go([&](party me) -> rn::task<> {
+          for (int i = 0; i < steps; ++i) co_await me.send(ends.send, support::counted(i));
         });
         int wrong = 0;
-        for (int i = 0; i < steps; ++i) wrong += ends.recv.recv()->value() == i ? 0 : 1;
-        crew.join();
+        parties.run([&](party me) -> rn::task<> {
+          for (int i = 0; i < steps; ++i) wrong += (co_await me.recv(ends.recv))->value() == i ? 0 : 1;
+        });
+        parties.join();
         REQUIRE(wrong == 0);
         REQUIRE(support::counted::live() == 0);
         for (int i = 0; i < extra; ++i) ends.send.send(support::counted(i));

@@ -1,7 +1,8 @@
 // Timers, tickers, after and every timed operation, as the suites of Go and crossbeam-channel ask for.
 //
 // There is no virtual clock here, and a loaded machine may be late by any amount: nothing is ever early, values are the times
-// at which they were due, which are exact, and order is that of these times.
+// at which they were due, which are exact, and order is that of these times. Waits of channels, select and sleep are those of threads and
+// of coroutines.
 #include <runnel/context.hpp>
 #include <runnel/errgroup.hpp>
 #include <runnel/guarded.hpp>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "parties.hpp"
 #include "support.hpp"
 
 namespace timer_test {
@@ -25,6 +27,7 @@ namespace timer_test {
 namespace rn = runnel;
 using namespace std::chrono_literals;
 using support::counter;
+using support::party;
 using support::read;
 using support::wait_for;
 using support::wait_until;
@@ -39,20 +42,36 @@ rn::time_point now() { return rn::clock::now(); }
 // Sleeping, after, and the order of both
 
 TEST_CASE("T01 a sleep and an after are never early") {
+  const auto how = GENERATE(values(support::pure));
   for (const rn::duration d : {rn::duration(1), rn::duration(1us), rn::duration(100us), rn::duration(3ms)}) {
-    const rn::time_point before = now();
-    rn::sleep_for(d);
-    CHECK(now() >= before + d);
-    const rn::time_point again = now();
-    rn::sleep_until(again + d);
-    CHECK(now() >= again + d);
-    CHECK(rn::sleep_for(rn::context(), d).status() == rn::status::ok);
-    CHECK(now() >= again + d + d);
-    const rn::time_point third = now();
-    const auto due = rn::after(d).recv();
+    CAPTURE(support::name_of(how), d.count());
+    rn::duration slept[3] = {};
+    rn::status end = rn::status::would_block;
+    rn::time_point third;
+    std::optional<rn::time_point> due;
+    rn::time_point received;
+    support::parties parties(how);
+    parties.run([&](party me) -> rn::task<> {
+      const rn::context live;
+      const rn::time_point before = now();
+      co_await me.sleep_for(d);
+      slept[0] = now() - before;
+      const rn::time_point again = now();
+      co_await me.sleep_until(again + d);
+      slept[1] = now() - again;
+      end = (co_await me.sleep_for(live, d)).status();
+      slept[2] = now() - again;
+      third = now();
+      due = (co_await me.recv(rn::after(d))).to_optional();
+      received = now();
+    });
+    CHECK(slept[0] >= d);
+    CHECK(slept[1] >= d);
+    CHECK(slept[2] >= d + d);
+    CHECK(end == rn::status::ok);
     REQUIRE(due);
     CHECK(*due >= third + d);
-    CHECK(now() >= *due);
+    CHECK(received >= *due);
   }
 }
 
@@ -190,14 +209,18 @@ TEST_CASE("T15 a ticker of one nanosecond, and one of the longest period") {
 }
 
 TEST_CASE("T15 afters by the thousand, dropped and received") {
-  support::crew others;
+  const auto how = GENERATE(values(support::mixes));
+  INFO(support::name_of(how));
   counter received{0};
-  for (int thread = 0; thread < 3; ++thread)
-    others.go([&] {
+  support::parties others(how);
+  for (int n = 0; n < 3; ++n)
+    others.go([&](party me) -> rn::task<> {
       for (int i = 0; i < 500; ++i) {
         static_cast<void>(rn::after(1h));
         const auto brief = rn::after(std::chrono::nanoseconds(i));
-        if (i % 2 == 0 && brief.recv()) support::add(received);
+        if (i % 2 != 0) continue;
+        const auto due = co_await me.recv(brief);
+        if (due) support::add(received);
       }
     });
   others.join();
@@ -248,21 +271,30 @@ TEST_CASE("T06 a timer that has fired is not stopped") {
 }
 
 TEST_CASE("T11 sleeping for nothing beside timers that are stopped ends") {
-  support::crew others;
+  const auto how = GENERATE(values(support::mixes));
+  INFO(support::name_of(how));
+  support::parties others(how);
   others.go([] {
     for (int i = 0; i < 100; ++i) {
       const rn::timer t(1us, [] {});
     }
   });
+  int slept = 0;
   for (int i = 0; i < 100; ++i) {
     const rn::channel<int> ch;
-    support::crew sender;
-    sender.go([&] { ch.send(1); });
-    rn::sleep_for(0ns);
-    rn::sleep_for(-1ns);
-    CHECK(rn::sleep_for(rn::context(), 0ns).status() == rn::status::ok);
-    ch.recv();
+    support::parties parties(how);
+    parties.go([&](party me) -> rn::task<> { co_await me.send(ch, 1); });
+    parties.run([&](party me) -> rn::task<> {
+      const rn::context live;
+      co_await me.sleep_for(0ns);
+      co_await me.sleep_for(-1ns);
+      const auto end = co_await me.sleep_for(live, 0ns);
+      if (end) ++slept;
+      co_await me.recv(ch);
+    });
+    parties.join();
   }
+  CHECK(slept == 100);
 }
 
 // after as a channel
@@ -319,6 +351,8 @@ TEST_CASE("T16 after: a channel of one value and then closed, in every form of r
 }
 
 TEST_CASE("T16 B06 once its value has been taken every receive answers at once") {
+  const auto how = GENERATE(values(support::pure));
+  INFO(support::name_of(how));
   const auto ch = rn::after(1us);
   CHECK(ch.recv());
   CHECK(ch.recv().status() == rn::status::closed);
@@ -326,39 +360,46 @@ TEST_CASE("T16 B06 once its value has been taken every receive answers at once")
   CHECK(ch.try_recv_for(rn::duration::max()).status() == rn::status::closed);
   CHECK(ch.try_recv_until(rn::time_point::max()).status() == rn::status::closed);
   CHECK(ch.recv(rn::context()).status() == rn::status::closed);
-  CHECK(rn::select(rn::on_recv(ch)) == 0);
+  CHECK(support::select(how, rn::on_recv(ch)) == 0);
   std::vector<rn::time_point> out;
   CHECK(ch.recv_many(out, 5) == 0);
 }
 
 TEST_CASE("T16 exactly one receiver, whatever handle it has") {
-  constexpr int threads = 4;
-  constexpr int channels = 1000;
+  const auto how = GENERATE(values(support::mixes));
+  INFO(support::name_of(how));
+  constexpr int receivers = 4;
+  const int channels = support::shared(how, 1000);
   std::vector<rn::recv_channel<rn::time_point>> all;
   for (int i = 0; i < channels; ++i) all.push_back(rn::after(std::chrono::microseconds(i / 4)));
   counter hits{0};
   counter closed{0};
-  support::crew others;
-  for (int t = 0; t < threads; ++t)
-    others.go([&, mine = all] {
-      for (const auto& ch : mine) support::add(ch.recv() ? hits : closed);
+  support::parties others(how);
+  for (int r = 0; r < receivers; ++r)
+    others.go([&, mine = all](party me) -> rn::task<> {
+      for (const auto& ch : mine) {
+        const auto due = co_await me.recv(ch);
+        support::add(due ? hits : closed);
+      }
     });
   others.join();
-  CHECK(read(hits) == channels);
-  CHECK(read(closed) == channels * (threads - 1));
+  CHECK(read(hits) == static_cast<std::uint32_t>(channels));
+  CHECK(read(closed) == static_cast<std::uint32_t>(channels * (receivers - 1)));
 }
 
 TEST_CASE("T16 after in a select: waiting, ready, and fair among equals") {
+  const auto how = GENERATE(values(support::pure));
+  INFO(support::name_of(how));
   SECTION("the earlier of two") {
     const auto late = rn::after(1h);
     std::optional<rn::time_point> due;
-    CHECK(rn::select(rn::on_recv(late), rn::on_recv(rn::after(1ms), due)) == 1);
+    CHECK(support::select(how, rn::on_recv(late), rn::on_recv(rn::after(1ms), due)) == 1);
     CHECK(due);
   }
   SECTION("a value elsewhere is first") {
     const rn::channel<int> ch(1);
     ch.send(1);
-    CHECK(rn::select(rn::on_recv(rn::after(1h)), rn::on_recv(ch)) == 1);
+    CHECK(support::select(how, rn::on_recv(rn::after(1h)), rn::on_recv(ch)) == 1);
   }
   SECTION("eight, taken in any order, each once") {
     std::vector<rn::recv_channel<rn::time_point>> all;
@@ -376,13 +417,13 @@ TEST_CASE("T16 after in a select: waiting, ready, and fair among equals") {
     for (int i = 0; i < count; ++i) {
       const auto a = rn::after(0ns);
       const auto b = rn::after(0ns);
-      ++hits[rn::select(rn::on_recv(a), rn::on_recv(b))];
+      ++hits[support::select(how, rn::on_recv(a), rn::on_recv(b))];
     }
     for (const std::uint32_t n : hits) CHECK(n >= count / 2 / 2);
     hits.assign(4, 0);
     for (int i = 0; i < count; ++i) {
       const auto ch = rn::after(0ns);
-      ++hits[rn::select(rn::on_recv(ch), rn::on_recv(ch), rn::on_recv(ch), rn::on_recv(ch))];
+      ++hits[support::select(how, rn::on_recv(ch), rn::on_recv(ch), rn::on_recv(ch), rn::on_recv(ch))];
     }
     for (const std::uint32_t n : hits) CHECK(n >= count / 4 / 2);
   }
@@ -511,19 +552,30 @@ void for_past_limits(F f) {
   f(std::chrono::time_point<wall, seconds_double>(seconds_double(not_a_number)));
 }
 
+/// Calls a function elsewhere and some time later.
+template <class F>
+void soon(support::parties& others, F& f) {
+  others.go([&f] {
+    rn::after(300us).recv();  // another timer is not disturbed
+    f();
+  });
+}
+
 /// `operation(limit)` answers timed_out at once for a limit that has passed. For one that never comes it waits until
 /// `make_ready()` is called, elsewhere and some time later, and answers ok; afterwards it is not ready again.
 template <class Operation, class MakeReady>
-void check_limits(Operation operation, MakeReady make_ready) {
+void check_limits(support::mix how, Operation operation, MakeReady make_ready) {
   for_past_limits([&](auto limit) { CHECK(operation(limit) == rn::status::timed_out); });
   for_endless_limits([&](auto limit) {
-    support::crew others;
-    others.go([&] {
-      rn::after(300us).recv();  // another timer is not disturbed
-      make_ready();
-    });
+    support::parties others(how);
+    soon(others, make_ready);
     CHECK(operation(limit) == rn::status::ok);
+    others.join();
   });
+}
+template <class Operation, class MakeReady>
+void check_limits(Operation operation, MakeReady make_ready) {
+  check_limits(support::mix::threads, std::move(operation), std::move(make_ready));
 }
 
 rn::status any(std::size_t count) { return count > 0 ? rn::status::ok : rn::status::timed_out; }
@@ -621,23 +673,27 @@ TEST_CASE("T09 B09 any limit: what is ready wins, and nil channels time out") {
 }
 
 TEST_CASE("T09 B09 any limit: select") {
+  const auto how = GENERATE(values(support::pure));
+  INFO(support::name_of(how));
   const rn::channel<int> ch;
   const auto make_ready = [&] { ch.send(1); };
   const auto answer = [](std::size_t chosen) { return chosen == 0 ? rn::status::ok : rn::status::timed_out; };
   check_limits(
+      how,
       [&](auto limit) {
         if constexpr (is_length<decltype(limit)>)
-          return answer(rn::select(rn::on_recv(ch), rn::on_timeout(limit)));
+          return answer(support::select(how, rn::on_recv(ch), rn::on_timeout(limit)));
         else
-          return answer(rn::select(rn::on_recv(ch), rn::on_deadline(limit)));
+          return answer(support::select(how, rn::on_recv(ch), rn::on_deadline(limit)));
       },
       make_ready);
   check_limits(
+      how,
       [&](auto limit) {  // of several timeouts the earliest counts
         if constexpr (is_length<decltype(limit)>)
-          return answer(rn::select(rn::on_recv(ch), rn::on_timeout(rn::duration::max()), rn::on_timeout(limit)));
+          return answer(support::select(how, rn::on_recv(ch), rn::on_timeout(rn::duration::max()), rn::on_timeout(limit)));
         else
-          return answer(rn::select(rn::on_recv(ch), rn::on_deadline(rn::time_point::max()), rn::on_deadline(limit)));
+          return answer(support::select(how, rn::on_recv(ch), rn::on_deadline(rn::time_point::max()), rn::on_deadline(limit)));
       },
       make_ready);
 }
@@ -669,6 +725,8 @@ TEST_CASE("T09 B09 any limit: a selector") {
 }
 
 TEST_CASE("T09 B09 any limit: contexts") {
+  const auto how = GENERATE(values(support::pure));
+  INFO(support::name_of(how));
   const rn::channel<int> ch;
   const auto make_ready = [&] { ch.send(1); };
   const auto limited = [](auto limit) {
@@ -677,11 +735,18 @@ TEST_CASE("T09 B09 any limit: contexts") {
     else
       return rn::with_deadline(rn::context(), limit);
   };
-  check_limits([&](auto limit) { return ch.recv(limited(limit)).status(); }, make_ready);
+  const auto receive = [&](const rn::context& ctx) {
+    rn::status s = rn::status::would_block;
+    support::parties parties(how);
+    parties.run([&](party me) -> rn::task<> { s = (co_await me.recv(ctx, ch)).status(); });
+    return s;
+  };
+  check_limits(how, [&](auto limit) { return receive(limited(limit)); }, make_ready);
   check_limits(
+      how,
       [&](auto limit) {
         const rn::scoped_context ctx = limited(limit);
-        return rn::select(rn::on_recv(ch), rn::on_done(ctx)) == 0 ? rn::status::ok : rn::status::timed_out;
+        return support::select(how, rn::on_recv(ch), rn::on_done(ctx)) == 0 ? rn::status::ok : rn::status::timed_out;
       },
       make_ready);
   for_past_limits([&](auto limit) {
@@ -706,6 +771,35 @@ TEST_CASE("T09 B09 any limit: contexts") {
 TEST_CASE("T09 B09 any limit: sleeping") {
   static counter asleep{0};
   static counter awake{0};
+  const rn::context live;
+  // Awaiters have one type whatever their limit has.
+  const auto sleep = [](auto& awaiter) { return rn::sync_wait(support::awaits(awaiter)); };
+  for_past_limits([&](auto limit) {
+    if constexpr (is_length<decltype(limit)>) {
+      auto plain = rn::async_sleep_for(limit);
+      sleep(plain);
+      auto with_context = rn::async_sleep_for(live, limit);
+      CHECK(sleep(with_context).status() == rn::status::ok);
+    } else {
+      auto plain = rn::async_sleep_until(limit);
+      sleep(plain);
+      auto with_context = rn::async_sleep_until(live, limit);
+      CHECK(sleep(with_context).status() == rn::status::ok);
+    }
+  });
+  for_endless_limits([&](auto limit) {
+    rn::scoped_context ctx = rn::with_cancel(rn::context());
+    support::parties others(support::mix::coroutines);
+    const auto cancel = [&ctx] { ctx.cancel(); };
+    soon(others, cancel);
+    if constexpr (is_length<decltype(limit)>) {
+      auto for_ever = rn::async_sleep_for(ctx, limit);
+      CHECK(sleep(for_ever).status() == rn::status::canceled);
+    } else {
+      auto for_ever = rn::async_sleep_until(ctx, limit);
+      CHECK(sleep(for_ever).status() == rn::status::canceled);
+    }
+  });
   for_past_limits([&](auto limit) {
     if constexpr (is_length<decltype(limit)>) {
       rn::sleep_for(limit);

@@ -1,5 +1,5 @@
-// Channels under load: every mix of forms, with close, timeouts, cancellation and dropped handles in between. Values are tokens:
-// each is accounted for, exactly once. How long it runs: RUNNEL_STRESS multiplies the rounds.
+// Channels under load: every mix of forms, over threads and coroutines, with close, timeouts, cancellation and dropped handles in
+// between. Values are tokens: each is accounted for, exactly once. How long it runs: RUNNEL_STRESS multiplies the rounds.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "parties.hpp"
 #include "support.hpp"
 
 namespace channel_stress_test {
 
 namespace rn = runnel;
 using namespace std::chrono_literals;
+using support::party;
 
 namespace {
 
@@ -48,47 +50,61 @@ unsigned one_of(unsigned mix) {
     if (const unsigned form = 1U << dice(6); (mix & form) != 0) return form;
 }
 
+rn::duration short_while() { return std::chrono::microseconds(dice(40)); }
+
 /// Sends numbers 0 … count - 1 in order, by forms of the mix; goes on to the next number if one was not sent. Answers what was sent.
-ids send_all(rn::send_channel<token> to, int me, int count, unsigned mix, const rn::context& ctx) {
+rn::task<ids> send_all(party me, rn::send_channel<token> to, int id, int count, unsigned mix, const rn::context& ctx) {
   ids sent;
   const auto note = [&](const token& t, rn::status s) {
     if (s == rn::status::ok) sent.emplace_back(t.id());
     return s != rn::status::closed;
   };
   for (int n = 0; n < count; ++n) {
-    token t(me, n);
+    token t(id, n);
     bool go_on = true;
     switch (one_of(mix)) {
       case plain:
         try {
-          to.send(std::move(t));
-          sent.emplace_back(me, n);
+          co_await me.send(to, std::move(t));
+          sent.emplace_back(id, n);
         } catch (const rn::channel_closed&) {
-          return sent;
+          go_on = false;
         }
         break;
       case trying: go_on = note(t, to.try_send(std::move(t)).status()); break;
-      case timed: go_on = note(t, to.try_send_for(std::chrono::microseconds(dice(40)), std::move(t)).status()); break;
-      case with_ctx: go_on = note(t, to.send(ctx, std::move(t)).status()); break;
+      case timed: {
+        const rn::send_result r = co_await me.send_for(to, short_while(), std::move(t));
+        go_on = note(t, r.status());
+        break;
+      }
+      case with_ctx: {
+        const rn::send_result r = co_await me.send(ctx, to, std::move(t));
+        go_on = note(t, r.status());
+        break;
+      }
       case many: {
         std::vector<token> several;
         const int first = n;
-        for (int i = 0; i < 3 && n < count; ++i) several.emplace_back(me, i == 0 ? n : ++n);
-        const std::size_t taken = dice(2) == 0 ? to.send_many(std::move(several)) : to.try_send_many_for(20us, std::move(several));
-        for (std::size_t i = 0; i < taken; ++i) sent.emplace_back(me, first + static_cast<int>(i));
+        for (int i = 0; i < 3 && n < count; ++i) several.emplace_back(id, i == 0 ? n : ++n);
+        std::size_t taken = 0;
+        if (dice(2) == 0)
+          taken = co_await me.send_many(to, std::move(several));
+        else
+          taken = co_await me.send_many_for(to, 20us, std::move(several));
+        for (std::size_t i = 0; i < taken; ++i) sent.emplace_back(id, first + static_cast<int>(i));
         break;
       }
       default:
-        rn::select(rn::on_send(to, std::move(t), [&](rn::send_result r) { go_on = note(t, r.status()); }),
-                   rn::on_timeout(std::chrono::microseconds(dice(40))));
+        co_await me.select(rn::on_send(to, std::move(t), [&](rn::send_result r) { go_on = note(t, r.status()); }),
+                           rn::on_timeout(short_while()));
     }
-    if (!go_on) return sent;
+    if (!go_on) break;
   }
-  return sent;
+  co_return sent;
 }
 
 /// Receives by forms of the mix until the channel is drained, or `limit` values have come. Answers them.
-ids receive_all(rn::recv_channel<token> from, unsigned mix, const rn::context& ctx, std::size_t limit) {
+rn::task<ids> receive_all(party me, rn::recv_channel<token> from, unsigned mix, const rn::context& ctx, std::size_t limit) {
   ids received;
   const auto note = [&](const rn::recv_result<token>& r) {
     if (r) received.emplace_back(r->id());
@@ -98,27 +114,26 @@ ids receive_all(rn::recv_channel<token> from, unsigned mix, const rn::context& c
     bool go_on = true;
     const std::size_t before = received.size();
     switch (one_of(mix)) {
-      case plain: go_on = note(from.recv()); break;
+      case plain: go_on = note(co_await me.recv(from)); break;
       case trying: go_on = note(from.try_recv()); break;
-      case timed: go_on = note(from.try_recv_for(std::chrono::microseconds(dice(40)))); break;
-      case with_ctx: go_on = note(from.recv(ctx)); break;
+      case timed: go_on = note(co_await me.recv_for(from, short_while())); break;
+      case with_ctx: go_on = note(co_await me.recv(ctx, from)); break;
       case many: {
         std::vector<token> several;
-        go_on = from.recv_many(several, std::min<std::size_t>(4, limit - received.size())) != 0;
+        go_on = co_await me.recv_many(from, several, std::min<std::size_t>(4, limit - received.size())) != 0;
         for (const token& t : several) received.emplace_back(t.id());
         break;
       }
       default:
-        rn::select(rn::on_recv(from, [&](rn::recv_result<token> r) { go_on = note(r); }),
-                   rn::on_timeout(std::chrono::microseconds(dice(40))));
+        co_await me.select(rn::on_recv(from, [&](rn::recv_result<token> r) { go_on = note(r); }), rn::on_timeout(short_while()));
     }
     if (!go_on) break;
     if (received.size() == before)
-      wait.pause();
+      co_await me.pause(wait);
     else
       wait = {};
   }
-  return received;
+  co_return received;
 }
 
 enum class ending { senders_leave, close, receivers_leave, cancel };
@@ -129,32 +144,36 @@ struct outcome {
   bool in_order = true;
 };
 
-outcome run(support::size_parameter size, int senders, int receivers, int each, unsigned send_mix, unsigned recv_mix, ending how) {
+outcome run(support::mix parties_are, support::size_parameter size, int senders, int receivers, int each, unsigned send_mix,
+            unsigned recv_mix, ending how) {
   auto ends = size ? rn::make_channel<token>(*size) : rn::make_channel<token>(rn::unbounded);
   auto ctx = rn::with_cancel(rn::context());
   std::vector<ids> sent(static_cast<std::size_t>(senders));
   std::vector<ids> received(static_cast<std::size_t>(receivers));
-  support::crew crew;
+  support::parties parties(parties_are);
   int number = 0;
   for (ids& mine : sent)
-    crew.go(
-        [&, out = ends.send, me = number++]() mutable { mine = send_all(std::exchange(out, nullptr), me, each, send_mix, ctx); });
+    parties.go([&, out = ends.send, id = number++](party me) mutable -> rn::task<> {
+      mine = co_await me.call(send_all(me, std::exchange(out, nullptr), id, each, send_mix, ctx));
+    });
   const std::size_t limit = how == ending::receivers_leave ? static_cast<std::size_t>(each) / 2 : ~std::size_t{0};
   for (ids& mine : received)
-    crew.go([&, in = ends.recv, limit]() mutable { mine = receive_all(std::exchange(in, nullptr), recv_mix, ctx, limit); });
+    parties.go([&, in = ends.recv, limit](party me) mutable -> rn::task<> {
+      mine = co_await me.call(receive_all(me, std::exchange(in, nullptr), recv_mix, ctx, limit));
+    });
   if (how == ending::close)
-    crew.go([&, out = ends.send] {
+    parties.go([&, out = ends.send] {
       for (std::uint32_t i = dice(static_cast<std::uint32_t>(each)); i > 0 && !out.closed(); --i) rn::detail::yield();
       out.close();
     });
   if (how == ending::cancel)
-    crew.go([&] {
+    parties.go([&] {
       for (std::uint32_t i = dice(200); i > 0; --i) rn::detail::yield();
       ctx.cancel();
     });
   ends.send = nullptr;
   ends.recv = nullptr;
-  crew.join();
+  parties.join();
   outcome all;
   for (const ids& s : sent) all.sent.insert(all.sent.end(), s.begin(), s.end());
   for (const ids& r : received) {
@@ -170,16 +189,17 @@ outcome run(support::size_parameter size, int senders, int receivers, int each, 
 }  // namespace
 
 TEST_CASE("C35 C54 B36 B41 every mix of forms, senders and receivers: each value that was sent is received, once, in order") {
+  const auto parties_are = GENERATE(values(support::mixes));
   constexpr unsigned mixes[][2] = {
       {plain, plain}, {plain, all}, {all, plain}, {all, all}, {trying, plain | timed}, {many, many}, {plain | selected, selected}};
   for (const auto size : sizes)
     for (const auto& [send_mix, recv_mix] : mixes)
       for (const ending how : {ending::senders_leave, ending::close, ending::cancel}) {
-        CAPTURE(support::name_of(size), send_mix, recv_mix, static_cast<int>(how));
+        CAPTURE(support::name_of(parties_are), support::name_of(size), send_mix, recv_mix, static_cast<int>(how));
         for (int round = 0; round < rounds(2); ++round) {
-          constexpr int each = support::scaled(400, 100);
-          const outcome o = run(size, 3, 3, each, send_mix, recv_mix, how);
-          if (send_mix == plain && how != ending::close) REQUIRE(o.sent.size() == std::size_t{3} * each);
+          const int each = support::shared(parties_are, parties_are == support::mix::threads ? support::scaled(400, 100) : 100);
+          const outcome o = run(parties_are, size, 3, 3, each, send_mix, recv_mix, how);
+          if (send_mix == plain && how != ending::close) REQUIRE(o.sent.size() == static_cast<std::size_t>(3 * each));
           REQUIRE(o.sent == o.received);
           REQUIRE(std::ranges::adjacent_find(o.received) == o.received.end());
           REQUIRE(o.in_order);
@@ -189,11 +209,13 @@ TEST_CASE("C35 C54 B36 B41 every mix of forms, senders and receivers: each value
 }
 
 TEST_CASE("C45 C48 receivers that leave early: what was received was sent, and all else is destroyed") {
+  const auto parties_are = GENERATE(values(support::mixes));
   for (const auto size : sizes)
     for (const unsigned mix : {unsigned{plain}, unsigned{all}}) {
-      CAPTURE(support::name_of(size), mix);
-      for (int round = 0; round < rounds(5); ++round) {
-        const outcome o = run(size, 3, 2, support::scaled(300, 60), mix, mix, ending::receivers_leave);
+      CAPTURE(support::name_of(parties_are), support::name_of(size), mix);
+      for (int round = 0; round < rounds(support::shared(parties_are, 5)); ++round) {
+        const outcome o =
+            run(parties_are, size, 3, 2, support::shared(parties_are, support::scaled(300, 60)), mix, mix, ending::receivers_leave);
         REQUIRE(std::ranges::includes(o.sent, o.received));
         REQUIRE(std::ranges::adjacent_find(o.received) == o.received.end());
         REQUIRE(o.in_order);
@@ -203,22 +225,26 @@ TEST_CASE("C45 C48 receivers that leave early: what was received was sent, and a
 }
 
 TEST_CASE("B20 send_many against close: what it answers is what is received, the rest stays with the sender") {
+  const auto parties_are = GENERATE(values(support::mixes));
   for (const auto size : sizes) {
-    CAPTURE(support::name_of(size));
-    for (int round = 0; round < rounds(support::scaled(100, 30)); ++round) {
+    CAPTURE(support::name_of(parties_are), support::name_of(size));
+    for (int round = 0; round < rounds(support::shared(parties_are, support::scaled(100, 30))); ++round) {
       const auto ch = support::make<token>(size);
       std::vector<token> values;
       for (int i = 0; i < 50; ++i) values.emplace_back(0, i);
       std::size_t sent = 0;
       ids received;
-      support::crew crew;
-      crew.go([&] { sent = ch.send_many(std::move(values)); });
-      crew.go([&, yields = dice(20)] {
+      support::parties parties(parties_are);
+      parties.go([&](party me) -> rn::task<> { sent = co_await me.send_many(ch, std::move(values)); });
+      parties.go([&, yields = dice(20)] {
         for (std::uint32_t i = 0; i < yields; ++i) rn::detail::yield();
         ch.close();
       });
-      received = receive_all(ch, plain | many, rn::context(), ~std::size_t{0});
-      crew.join();
+      const rn::context endless;
+      parties.run([&](party me) -> rn::task<> {
+        received = co_await me.call(receive_all(me, ch, plain | many, endless, ~std::size_t{0}));
+      });
+      parties.join();
       REQUIRE(received.size() == sent);
       for (std::size_t i = 0; i < sent; ++i) REQUIRE(received[i] == std::pair(0, static_cast<int>(i)));
       // NOLINTNEXTLINE(bugprone-use-after-move): which were moved from is what is asked
@@ -229,37 +255,39 @@ TEST_CASE("B20 send_many against close: what it answers is what is received, the
 }
 
 TEST_CASE("B01 B02 the last receiver and the last sender go while the first value is sent, also at the end of a segment") {
+  const auto parties_are = GENERATE(values(support::mixes));
   for (const auto size : {support::size_parameter(1), support::size_parameter(64), support::size_parameter()})
     for (const int before : {0, 1, 61, 62, 63, 125}) {
       if (size && before > static_cast<int>(*size)) continue;
-      CAPTURE(support::name_of(size), before);
-      for (int round = 0; round < rounds(support::scaled(300, 40)); ++round) {
+      CAPTURE(support::name_of(parties_are), support::name_of(size), before);
+      for (int round = 0; round < rounds(support::shared(parties_are, support::scaled(300, 40))); ++round) {
         auto ends = size ? rn::make_channel<token>(*size) : rn::make_channel<token>(rn::unbounded);
         for (int i = 0; i < before; ++i) ends.send.send(token(0, i));
         support::gate start;
-        support::crew crew;
-        crew.go([&, out = ends.send]() mutable {
+        support::parties parties(parties_are);
+        parties.go([&, out = ends.send]() mutable {
           start.wait();
           static_cast<void>(out.try_send(token(1, 0)));
           static_cast<void>(out.try_send(token(1, 1)));
           out = nullptr;
         });
-        crew.go([&, in = std::exchange(ends.recv, nullptr)]() mutable {
+        parties.go([&, in = std::exchange(ends.recv, nullptr)]() mutable {
           start.wait();
           in = nullptr;
         });
         start.open();
         ends.send = nullptr;
-        crew.join();
+        parties.join();
         REQUIRE(support::counted::live() == 0);
       }
     }
 }
 
 TEST_CASE("B18 a wait that is given up while a peer delivers and a third closes: the value is with exactly one of them") {
+  const auto parties_are = GENERATE(values(support::mixes));
   for (const auto size : {support::size_parameter(0), support::size_parameter(1), support::size_parameter()}) {
-    CAPTURE(support::name_of(size));
-    for (int round = 0; round < rounds(support::scaled(1'000, 150)); ++round) {
+    CAPTURE(support::name_of(parties_are), support::name_of(size));
+    for (int round = 0; round < rounds(support::shared(parties_are, support::scaled(1'000, 150))); ++round) {
       const auto ch = support::make<token>(size);
       auto ctx = rn::with_cancel(rn::context());
       bool sent = false;
@@ -267,27 +295,27 @@ TEST_CASE("B18 a wait that is given up while a peer delivers and a third closes:
       bool received = false;
       support::gate start;
       {
-        support::crew crew;
-        crew.go([&] {
+        support::parties parties(parties_are);
+        parties.go([&](party me) -> rn::task<> {
           start.wait();
           token t(0, 0);
-          sent = static_cast<bool>(ch.send(ctx, std::move(t)));
+          sent = static_cast<bool>(co_await me.send(ctx, ch, std::move(t)));
           kept = t.count.value() == 0;  // NOLINT(bugprone-use-after-move): what is asked
         });
-        crew.go([&] {
+        parties.go([&](party me) -> rn::task<> {
           start.wait();
-          received = static_cast<bool>(ch.recv(ctx));
+          received = static_cast<bool>(co_await me.recv(ctx, ch));
         });
-        crew.go([&] {
+        parties.go([&] {
           start.wait();
           ctx.cancel();
         });
-        crew.go([&] {
+        parties.go([&] {
           start.wait();
           ch.close();
         });
         start.open();
-        crew.join();
+        parties.join();
       }
       REQUIRE(sent != kept);
       const bool left = static_cast<bool>(ch.try_recv());
@@ -299,24 +327,30 @@ TEST_CASE("B18 a wait that is given up while a peer delivers and a third closes:
 }
 
 TEST_CASE("C37 C66 channels come and go while others use what they carry") {
+  const auto parties_are = GENERATE(values(support::mixes));
   for (const auto size : sizes) {
-    CAPTURE(support::name_of(size));
+    CAPTURE(support::name_of(parties_are), support::name_of(size));
     const rn::channel<rn::recv_channel<token>> streams(2);
     support::counter received{0};
-    support::crew crew;
+    support::parties parties(parties_are);
     for (int r = 0; r < 2; ++r)
-      crew.go([&] {
-        for (const auto& stream : streams)
-          for (const token& t : stream) support::add(received, t.number >= 0 ? 1 : 0);
+      parties.go([&](party me) -> rn::task<> {
+        support::values_of all(me, streams);
+        while (const auto stream = co_await all.next()) {
+          support::values_of values(me, *stream);
+          while (const auto t = co_await values.next()) support::add(received, t->number >= 0 ? 1 : 0);
+        }
       });
-    const int count = rounds(support::scaled(400, 100));
-    for (int i = 0; i < count; ++i) {
-      auto ends = size ? rn::make_channel<token>(*size) : rn::make_channel<token>(rn::unbounded);
-      streams.send(std::move(ends.recv));
-      for (int n = 0; n < 5; ++n) ends.send.send(token(0, n));
-    }
+    const int count = rounds(support::shared(parties_are, support::scaled(400, 100)));
+    parties.run([&](party me) -> rn::task<> {
+      for (int i = 0; i < count; ++i) {
+        auto ends = size ? rn::make_channel<token>(*size) : rn::make_channel<token>(rn::unbounded);
+        co_await me.send(streams, std::move(ends.recv));
+        for (int n = 0; n < 5; ++n) co_await me.send(ends.send, token(0, n));
+      }
+    });
     streams.close();
-    crew.join();
+    parties.join();
     CHECK(support::read(received) == static_cast<std::uint32_t>(5 * count));
     CHECK(support::counted::live() == 0);
   }

@@ -1,4 +1,5 @@
-// Selects against plain operations, timeouts, cancels and closes: every value is accounted for, and nobody stays behind.
+// Selects against plain operations, timeouts, cancels and closes, over threads and coroutines: every value is accounted for, and nobody
+// stays behind.
 #include <runnel/context.hpp>
 #include <runnel/select.hpp>
 
@@ -13,12 +14,14 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "parties.hpp"
 #include "support.hpp"
 
 namespace select_stress_test {
 
 namespace rn = runnel;
 using namespace std::chrono_literals;
+using support::party;
 
 namespace {
 
@@ -45,7 +48,7 @@ struct lanes {
 };
 
 /// Sends up to `count` numbers, by ways that differ between senders 0, 1 and 2. Answers what was sent.
-tokens send_tokens(const lanes& shared, const rn::context& ctx, int id, int count) {
+rn::task<tokens> send_tokens(party me, const lanes& shared, const rn::context& ctx, int id, int count) {
   const auto& c = shared.all;
   tokens sent;
   bool open = true;
@@ -55,35 +58,39 @@ tokens send_tokens(const lanes& shared, const rn::context& ctx, int id, int coun
     open = r.status() != rn::status::closed;
   };
   for (const int end = token + count; token < end && open && !ctx.done(); ++token) {
-    if (id == 0)
-      keep(token % 2 == 0 ? c[0].send(ctx, token) : c[1].try_send_for(short_while(), token));
+    if (id == 0 && token % 2 == 0)
+      keep(co_await me.send(ctx, c[0], token));
+    else if (id == 0)
+      keep(co_await me.send_for(c[1], short_while(), token));
     else if (id == 1)
-      rn::select(rn::on_send(c[0], token, keep), rn::on_send(c[1], token, keep), rn::on_timeout(short_while()));
+      co_await me.select(rn::on_send(c[0], token, keep), rn::on_send(c[1], token, keep), rn::on_timeout(short_while()));
     else
-      rn::select(rn::on_done(ctx), rn::on_send(c[1], token, keep), rn::on_send(c[0], token, keep),
-                 rn::when(token % 50 == 0, rn::on_send(c[2], token, keep)));
+      co_await me.select(rn::on_done(ctx), rn::on_send(c[1], token, keep), rn::on_send(c[0], token, keep),
+                         rn::when(token % 50 == 0, rn::on_send(c[2], token, keep)));
   }
-  return sent;
+  co_return sent;
 }
 
 }  // namespace
 
 TEST_CASE("S13 plain peers and selects over channels of four capacities") {
-  constexpr int each = 10000;
+  const auto parties_are = GENERATE(values(support::mixes));
+  CAPTURE(support::name_of(parties_are));
+  const int each = support::shared(parties_are, 10000);
   const std::array<rn::channel<int>, 4> channels{rn::channel<int>(0), rn::channel<int>(0), rn::channel<int>(2),
                                                  rn::channel<int>(3)};
   std::array<std::uint64_t, 4> plain_sums{};
   std::array<std::uint64_t, 4> select_sums{};
-  support::crew threads;
+  support::parties parties(parties_are);
   for (std::size_t k = 0; k < channels.size(); ++k) {
-    threads.go([&, k] {
-      for (int i = 0; i < each; ++i) channels[k].send(i);
+    parties.go([&, k](party me) -> rn::task<> {
+      for (int i = 0; i < each; ++i) co_await me.send(channels[k], i);
     });
-    threads.go([&, k] {
-      for (int i = 0; i < each; ++i) plain_sums[k] += static_cast<std::uint64_t>(*channels[k].recv());
+    parties.go([&, k](party me) -> rn::task<> {
+      for (int i = 0; i < each; ++i) plain_sums[k] += static_cast<std::uint64_t>(*co_await me.recv(channels[k]));
     });
   }
-  threads.go([&] {
+  parties.go([&](party me) -> rn::task<> {
     auto c = channels;
     std::array<int, 4> next{};
     const auto sent = [&](std::size_t k) {
@@ -91,11 +98,11 @@ TEST_CASE("S13 plain peers and selects over channels of four capacities") {
         if (++next[k] == each) c[k] = nullptr;
       };
     };
-    while (rn::select(rn::on_send(c[3], next[3], sent(3)), rn::on_send(c[2], next[2], sent(2)), rn::on_send(c[0], next[0], sent(0)),
-                      rn::on_send(c[1], next[1], sent(1))) != rn::select_none) {
+    while (co_await me.select(rn::on_send(c[3], next[3], sent(3)), rn::on_send(c[2], next[2], sent(2)),
+                              rn::on_send(c[0], next[0], sent(0)), rn::on_send(c[1], next[1], sent(1))) != rn::select_none) {
     }
   });
-  threads.go([&] {
+  parties.go([&](party me) -> rn::task<> {
     auto c = channels;
     std::array<int, 4> count{};
     const auto got = [&](std::size_t k) {
@@ -104,13 +111,14 @@ TEST_CASE("S13 plain peers and selects over channels of four capacities") {
         if (++count[k] == each) c[k] = nullptr;
       };
     };
-    while (rn::select(rn::on_recv(c[0], got(0)), rn::on_recv(c[1], got(1)), rn::on_recv(c[2], got(2)), rn::on_recv(c[3], got(3))) !=
-           rn::select_none) {
+    while (co_await me.select(rn::on_recv(c[0], got(0)), rn::on_recv(c[1], got(1)), rn::on_recv(c[2], got(2)),
+                              rn::on_recv(c[3], got(3))) != rn::select_none) {
     }
   });
-  threads.join();
+  parties.join();
+  const auto n = static_cast<std::uint64_t>(each);
   for (std::size_t k = 0; k < channels.size(); ++k) {
-    CHECK(plain_sums[k] + select_sums[k] == std::uint64_t{each} * (each - 1));
+    CHECK(plain_sums[k] + select_sums[k] == n * (n - 1));
     CHECK(channels[k].size() == 0);
     CHECK(support::receiving(channels[k]) + support::sending(channels[k]) == 0);
   }
@@ -118,27 +126,32 @@ TEST_CASE("S13 plain peers and selects over channels of four capacities") {
 
 TEST_CASE("values of selects that time out, are canceled, or find a channel closed are neither lost nor doubled") {
   enum class ending { complete, canceled, closed };
+  const auto parties_are = GENERATE(values(support::mixes));
   const ending how = GENERATE(ending::complete, ending::canceled, ending::closed);
-  constexpr int each = 6000;
+  CAPTURE(support::name_of(parties_are), static_cast<int>(how));
+  const int each = parties_are == support::mix::threads ? 6000 : 1500;
   const lanes shared;
   rn::scoped_context ctx = rn::with_cancel(rn::context::background());
   std::vector<tokens> sent(3);
   std::vector<tokens> got(4);
   support::counter received{0};
-  support::crew senders;
-  support::crew receivers;
+  support::parties senders(parties_are);
+  support::parties receivers(parties_are);
 
-  for (int id = 0; id < 3; ++id) senders.go([&, id] { sent[static_cast<std::size_t>(id)] = send_tokens(shared, ctx, id, each); });
+  for (int id = 0; id < 3; ++id)
+    senders.go([&, id](party me) -> rn::task<> {
+      sent[static_cast<std::size_t>(id)] = co_await me.call(send_tokens(me, shared, ctx, id, each));
+    });
 
   const auto keep = [&](std::size_t id, int token) {
     got[id].push_back(token);
     support::add(received);
   };
-  receivers.go([&] {
+  receivers.go([&](party me) -> rn::task<> {
     for (const auto& ch : shared.all)
-      while (const auto token = ch.recv(ctx)) keep(0, *token);
+      while (const auto token = co_await me.recv(ctx, ch)) keep(0, *token);
   });
-  receivers.go([&] {
+  receivers.go([&](party me) -> rn::task<> {
     auto c = shared.all;
     int open = 3;
     const auto take = [&](std::size_t lane) {
@@ -149,19 +162,19 @@ TEST_CASE("values of selects that time out, are canceled, or find a channel clos
       };
     };
     while (open > 0)
-      rn::select(rn::on_recv(c[0], take(0)), rn::on_recv(c[1], take(1)), rn::on_recv(c[2], take(2)), rn::on_timeout(short_while()),
-                 rn::on_done(ctx, [&] { open = 0; }));
+      co_await me.select(rn::on_recv(c[0], take(0)), rn::on_recv(c[1], take(1)), rn::on_recv(c[2], take(2)),
+                         rn::on_timeout(short_while()), rn::on_done(ctx, [&] { open = 0; }));
   });
-  receivers.go([&] {
+  receivers.go([&](party me) -> rn::task<> {
     rn::selector cases;
     for (const auto& ch : shared.all) cases.add(rn::on_recv(ch, [&](int token) { keep(2, token); }));
     for (;;) {
-      const rn::result<std::size_t> chosen = cases.wait(ctx);
-      if (!chosen || *chosen == rn::select_none) return;
+      const rn::result<std::size_t> chosen = co_await me.wait(cases, ctx);
+      if (!chosen || *chosen == rn::select_none) co_return;
     }
   });
 
-  if (how != ending::complete) support::wait_until([&] { return support::read(received) >= each / 2; });
+  if (how != ending::complete) support::wait_until([&] { return support::read(received) >= static_cast<std::uint32_t>(each) / 2; });
   if (how == ending::canceled) ctx.cancel();
   if (how == ending::closed)
     for (const auto& ch : shared.all) ch.close();
@@ -177,7 +190,9 @@ TEST_CASE("values of selects that time out, are canceled, or find a channel clos
 }
 
 TEST_CASE("S27 S40 selects that send to and receive from every channel, each in another order, pair up exactly") {
-  constexpr std::uint32_t exchanges = 40000;
+  const auto parties_are = GENERATE(values(support::mixes));
+  CAPTURE(support::name_of(parties_are));
+  const auto exchanges = static_cast<std::uint32_t>(support::shared(parties_are, 40000));
   const rn::channel<int> a;
   const rn::channel<int> b;
   const rn::channel<int> c;
@@ -185,9 +200,9 @@ TEST_CASE("S27 S40 selects that send to and receive from every channel, each in 
   std::vector<tokens> sent(4);
   std::vector<tokens> got(4);
   support::counter received{0};
-  support::crew threads;
+  support::parties parties(parties_are);
   for (std::size_t id = 0; id < 4; ++id)
-    threads.go([&, id] {
+    parties.go([&, id](party me) -> rn::task<> {
       std::array<const rn::channel<int>*, 3> order{&a, &b, &c};
       std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(id % 3), order.end());
       if (id == 3) std::swap(order[0], order[2]);
@@ -199,22 +214,24 @@ TEST_CASE("S27 S40 selects that send to and receive from every channel, each in 
       };
       bool on = true;
       while (on)
-        rn::select(rn::on_send(*order[0], token, keep_sent), rn::on_recv(*order[0], keep_got),
-                   rn::on_send(*order[1], token, keep_sent), rn::on_recv(*order[1], keep_got), rn::on_recv(*order[2], keep_got),
-                   rn::on_send(*order[2], token, keep_sent), rn::on_done(ctx, [&] { on = false; }));
+        co_await me.select(rn::on_send(*order[0], token, keep_sent), rn::on_recv(*order[0], keep_got),
+                           rn::on_send(*order[1], token, keep_sent), rn::on_recv(*order[1], keep_got),
+                           rn::on_recv(*order[2], keep_got), rn::on_send(*order[2], token, keep_sent),
+                           rn::on_done(ctx, [&] { on = false; }));
     });
   support::wait_until([&] { return support::read(received) >= exchanges; });
   ctx.cancel();
-  threads.join();
+  parties.join();
   CHECK(merged(sent) == merged(got));
   for (const auto& ch : {a, b, c}) CHECK(support::receiving(ch) + support::sending(ch) == 0);
 }
 
 TEST_CASE(
     "a select that sends, one that receives, and a close or the end of a handle: one outcome, and every value destroyed once") {
-  constexpr int rounds = 3000;
+  const auto parties_are = GENERATE(values(support::mixes));
   const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U, std::nullopt}));
-  INFO(support::name_of(capacity));
+  CAPTURE(support::name_of(parties_are), support::name_of(capacity));
+  const int rounds = support::shared(parties_are, 3000);
   const auto before = support::counted::live();
   for (int i = 0; i < rounds; ++i) {
     auto x = capacity ? rn::make_channel<support::counted>(*capacity) : rn::make_channel<support::counted>(rn::unbounded);
@@ -228,16 +245,17 @@ TEST_CASE(
       if (r) got.emplace(*std::move(r));
     };
     {
-      support::crew threads;
-      threads.go([&, out = x.send] {
-        rn::select(rn::on_send(out, std::move(value), [&](rn::send_result r) { sent = r.status(); }),
-                   rn::when(i % 2 == 0, rn::on_timeout(short_while())));
+      support::parties parties(parties_are);
+      parties.go([&, out = x.send](party me) -> rn::task<> {
+        co_await me.select(rn::on_send(out, std::move(value), [&](rn::send_result r) { sent = r.status(); }),
+                           rn::when(i % 2 == 0, rn::on_timeout(short_while())));
       });
       if (i % 3 == 0)
-        threads.go([out = std::exchange(x.send, nullptr)] { out.close(); });
+        parties.go([out = std::exchange(x.send, nullptr)] { out.close(); });
       else
         x.send = nullptr;
-      rn::select(rn::on_recv(y.recv, keep), rn::on_recv(x.recv, keep));
+      parties.run([&](party me) -> rn::task<> { co_await me.select(rn::on_recv(y.recv, keep), rn::on_recv(x.recv, keep)); });
+      parties.join();
     }
     REQUIRE((sent == rn::status::ok) == (value.value() == -1));
     if (got) REQUIRE(got->value() == i);
