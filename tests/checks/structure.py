@@ -47,6 +47,9 @@ LAYERS = [
     ("groups", "runtime"),
     ("groups", "errgroup wait_group"),
     ("umbrella", "runnel"),
+    ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
+    ("adapters", "detail/asio_operation"),
+    ("adapters", "asio"),
 ]
 
 GATEWAY = "detail/sync.hpp"
@@ -294,6 +297,7 @@ PLANTS = [
     ("layers", "include/runnel/detail/waiter.hpp", append('#include "sync.hpp"\n')),
     ("layers", "include/runnel/detail/unheard_of.hpp", append("#pragma once\n")),
     ("layers", "include/runnel/detail/ring.hpp", None),
+    ("layers", "include/runnel/runnel.hpp", append("#include <runnel/asio.hpp>\n")),
     ("gateway", "include/runnel/channel.hpp", append("#include <atomic>\n")),
     ("gateway", "include/runnel/channel.hpp", append("#include <shared_mutex>\n")),
     ("gateway", "include/runnel/guarded.hpp", append("#include <stop_token>\n")),
