@@ -10,17 +10,31 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 
-def compile_with(macro):
+def run(*arguments):
     """Whether it compiles, and what the compiler said."""
-    command = [compiler, "-std=c++20", "-pthread", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{include}", f"-D{macro}", str(file)]
+    command = [compiler, "-std=c++20", "-pthread", "-Wall", "-Wextra", "-Werror", f"-I{include}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
     return done.returncode == 0, done.stderr
 
 
+def compile_with(macro):
+    return run("-fsyntax-only", f"-D{macro}", "-include", str(headers), str(file))
+
+
 compiler, include, file = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 text = file.read_text()
+
+# What the file includes, precompiled once: the compiler finds the .gch beside it.
+folder = tempfile.TemporaryDirectory()
+headers = pathlib.Path(folder.name) / "headers.hpp"
+headers.write_text("".join(re.findall(r"^#include <.+>\n", text, re.MULTILINE)))
+compiles, said = run("-x", "c++-header", str(headers), "-o", f"{headers}.gch")
+if not compiles:
+    sys.exit(f"{file.name}: its headers do not compile:\n{said}")
+
 cases = re.findall(r"^// error (\w+): (.+)$", text, re.MULTILINE)
 failures = []
 
