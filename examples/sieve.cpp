@@ -1,8 +1,8 @@
 // Go's prime sieve: a chain of coroutines, one for each prime, that grows as it goes. Some two million hops for 2000 primes.
 #include <runnel/runnel.hpp>
 
-#include <cstdlib>
 #include <iostream>
+#include <string>
 
 namespace rn = runnel;
 
@@ -29,6 +29,6 @@ rn::task<int> nth_prime(int n) {
 }
 
 int main(int argc, char** argv) {
-  const int n = argc > 1 ? std::atoi(argv[1]) : 500;
+  const int n = argc > 1 ? std::stoi(argv[1]) : 500;
   std::cout << "prime number " << n << " is " << rn::runtime::global().run(nth_prime(n)) << '\n';
 }

@@ -37,7 +37,7 @@
 #include <asio/cancellation_signal.hpp>
 #endif
 #if defined(ASIO_HAS_CO_AWAIT)
-#define ASIO_TEST_HAS_CO_AWAIT 1
+#define RUNNEL_ASIO_TEST_HAS_CO_AWAIT 1
 #endif
 #else
 #include <boost/asio/bind_executor.hpp>
@@ -53,7 +53,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #endif
 #if defined(BOOST_ASIO_HAS_CO_AWAIT)
-#define ASIO_TEST_HAS_CO_AWAIT 1
+#define RUNNEL_ASIO_TEST_HAS_CO_AWAIT 1
 #endif
 #endif
 
@@ -160,8 +160,7 @@ struct counting_allocator {
   using value_type = T;
   explicit counting_allocator(ledger& l) noexcept : to(&l) {}
   template <class U>
-  counting_allocator(const counting_allocator<U>& other) noexcept
-      : to(other.to) {}  // NOLINT(google-explicit-constructor): an allocator
+  explicit counting_allocator(const counting_allocator<U>& other) noexcept : to(other.to) {}
   T* allocate(std::size_t n) {
     support::add(to->live);
     support::add(to->all);
@@ -467,7 +466,7 @@ TEST_CASE("a handler's executor and allocator are used, and its memory is given 
 
 // Coroutines of asio
 
-#if defined(ASIO_TEST_HAS_CO_AWAIT)
+#if defined(RUNNEL_ASIO_TEST_HAS_CO_AWAIT)
 
 namespace {
 

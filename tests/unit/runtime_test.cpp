@@ -548,10 +548,11 @@ TEST_CASE("workers take tasks from one another, more of them than a queue holds 
   rn::runtime r(2);
   const std::uint32_t n = GENERATE(1U, 100U, 1000U);
   support::counter ran{0};
-  CHECK(r.async([&] {
-           for (std::uint32_t i = 0; i < n; ++i) rn::go([&] { support::add(ran); });
-           return spin_until([&] { return support::read(ran) == n; });  // keeps its place
-         }).get());
+  auto all_ran = r.async([&] {
+    for (std::uint32_t i = 0; i < n; ++i) rn::go([&] { support::add(ran); });
+    return spin_until([&] { return support::read(ran) == n; });  // keeps its place
+  });
+  CHECK(all_ran.get());
 }
 
 TEST_CASE("tasks that start tasks, functions and coroutines, all run") {
@@ -714,7 +715,7 @@ TEST_CASE("abandon destroys coroutines that wait, and their locals") {
   const rn::channel<int> never;
   support::counter began{0};
   support::counter destroyed{0};
-  const std::uint32_t n = static_cast<std::uint32_t>(scaled(200, 50));
+  const auto n = static_cast<std::uint32_t>(scaled(200, 50));
   std::vector<rn::future<void>> futures;
   rn::runtime r(2);
   auto outer = [&]() -> rn::task<> {

@@ -175,7 +175,7 @@ struct counting_allocator {
   using value_type = T;
   explicit counting_allocator(std::ptrdiff_t& bytes) noexcept : live(&bytes) {}
   template <class U>
-  counting_allocator(const counting_allocator<U>& other) noexcept : live(other.live) {}
+  explicit counting_allocator(const counting_allocator<U>& other) noexcept : live(other.live) {}
   T* allocate(std::size_t n) {
     *live += static_cast<std::ptrdiff_t>(n * sizeof(T));
     return std::allocator<T>().allocate(n);
@@ -446,7 +446,7 @@ TEST_CASE("K04 values go between threads and coroutines over channels of every k
     });
   for (std::int64_t& total : totals) crew.go([&] { total = sum_as(receiver, ch); });
   crew.join();
-  const std::int64_t n = 2 * each;
+  const std::int64_t n = 2 * std::int64_t{each};
   CHECK(totals[0] + totals[1] == n * (n - 1) / 2);
 }
 
@@ -454,7 +454,7 @@ TEST_CASE("C15 K04 one coroutine receives what another sends, in order, and plai
   const auto capacity = GENERATE(values<support::size_parameter>({0, 1, 3, std::nullopt}));
   CAPTURE(support::name_of(capacity));
   const rn::channel<std::size_t> ch = support::make<std::size_t>(capacity);
-  const std::size_t n = static_cast<std::size_t>(scaled(2000, 500));
+  const auto n = static_cast<std::size_t>(scaled(2000, 500));
   std::vector<int> published(n, 0);
   auto sends = [&]() -> rn::task<> {
     for (std::size_t i = 0; i < n; ++i) {
@@ -755,7 +755,7 @@ TEST_CASE("a coroutine type that asks for no place goes on on the global runtime
   auto receives = [&]() -> foreign<false> {
     auto value = co_await ch.async_recv();
     got.store(static_cast<std::uint32_t>(value.value()), rn::detail::release);
-    const auto here = rn::detail::scheduler::here_or_null();
+    const auto* const here = rn::detail::scheduler::here_or_null();
     if (here != &rn::detail::scheduler::global()) std::terminate();
     ended.open();
   };

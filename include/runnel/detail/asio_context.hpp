@@ -155,7 +155,7 @@ class pending_operations final : public net::execution_context::service {
 /// What is posted to an executor, first come first served: its own steps, which may find nothing, for an item that was taken back.
 template <class Executor, class Allocator>
 struct posted_items {
-  posted_items(const Executor& e, const Allocator& a, pending_operations& p) : executor(e), allocator(a), home(&p) {}
+  posted_items(Executor e, const Allocator& a, pending_operations& p) : executor(std::move(e)), allocator(a), home(&p) {}
 
   Executor executor;
   Allocator allocator;

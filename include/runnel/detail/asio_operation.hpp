@@ -130,6 +130,9 @@ class operation_promise : public pending_operation, public task_frame_memory {
   }
 
  private:
+  friend Operation;
+  operation_promise() noexcept = default;
+
   struct this_operation {
     Operation* operation = nullptr;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -316,9 +319,9 @@ void start_with(const Handler& handler, F&& f, const Start& start) {
     if constexpr (requires { f.parent; }) parent = f.parent;
     auto canceled = canceled_by_slot(handler, parent);
     if (canceled != nullptr || !std::invocable<F&>)
-      return start(call_with_context<F>(std::move(f), std::move(parent), std::move(canceled)));
+      return start(call_with_context<F>(std::forward<F>(f), std::move(parent), std::move(canceled)));
   }
-  if constexpr (std::invocable<F&>) start(std::move(f));
+  if constexpr (std::invocable<F&>) start(std::forward<F>(f));
 }
 
 template <class R>
@@ -329,11 +332,11 @@ struct initiate_await {
     start_with(handler, std::decay_t<F>(std::forward<F>(f)), [&]<class Call>(Call&& call) {
       if constexpr (waits_itself<std::invoke_result_t<Call&>>) {
         using operation = event_operation<R, Call, handler_type>;
-        make_operation<operation>(std::forward<AnyHandler>(handler), std::move(call), net::system_executor()).start();
+        make_operation<operation>(std::forward<AnyHandler>(handler), std::forward<Call>(call), net::system_executor()).start();
       } else {
         const auto executor = net::get_associated_executor(handler);
         using operation = task_operation<R, Call, handler_type, std::remove_cv_t<decltype(executor)>>;
-        make_operation<operation>(std::forward<AnyHandler>(handler), std::move(call), executor).start();
+        make_operation<operation>(std::forward<AnyHandler>(handler), std::forward<Call>(call), executor).start();
       }
     });
   }
@@ -342,13 +345,13 @@ template <class R, class Executor>
 class initiate_spawn {
  public:
   using executor_type = Executor;
-  explicit initiate_spawn(const Executor& executor) : executor_(executor) {}
+  explicit initiate_spawn(Executor executor) : executor_(std::move(executor)) {}
   [[nodiscard]] executor_type get_executor() const noexcept { return executor_; }
   template <class AnyHandler, class F>
   void operator()(AnyHandler&& handler, F&& f) const {
     start_with(handler, std::decay_t<F>(std::forward<F>(f)), [&]<class Call>(Call&& call) {
       using operation = task_operation<R, Call, std::decay_t<AnyHandler>, Executor>;
-      make_operation<operation>(std::forward<AnyHandler>(handler), std::move(call), executor_).start_there();
+      make_operation<operation>(std::forward<AnyHandler>(handler), std::forward<Call>(call), executor_).start_there();
     });
   }
 

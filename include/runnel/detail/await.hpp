@@ -90,11 +90,14 @@ class plan_awaiter : private coroutine_waiter {
   class timeout final : private timer_entry {
    public:
     timeout() noexcept : timer_entry(&due) {}
-    void arm(waiter& owner, time_point at) {
+    /// Throws: std::system_error if there is no thread for timers.
+    void prepare(waiter& owner) {
       owner_ = &owner;
       timer_queue::instance().start();
-      timer_queue::instance().arm(*this, at);
+    }
+    void arm(time_point at) noexcept {
       armed_ = true;
+      timer_queue::instance().arm(*this, at);
     }
     void cancel() noexcept {
       if (std::exchange(armed_, false)) timer_queue::instance().cancel(*this);
@@ -114,8 +117,10 @@ class plan_awaiter : private coroutine_waiter {
     for (;;) {
       start_joining();
       const time_point until = std::min(plan_.timeout, plan_.limit);
-      if (!engine_.at_once() && until != never) timeout_.arm(*this, until);
+      const bool is_timed = !engine_.at_once() && until != never;
+      if (is_timed) timeout_.prepare(*this);
       engine_.join_all(*this);
+      if (is_timed && !is_claimed()) timeout_.arm(until);  // after all are joined: what is ready wins
       if (!engine_.at_once() || !claim(select_engine::timeout_node))
         if (stays_suspended()) return true;  // the frame may be gone now
       if (conclude() || engine_.start()) return false;

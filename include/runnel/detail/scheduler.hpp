@@ -210,7 +210,8 @@ class scheduler final : public resume_place, private task_places {
       try {
         worker = &thread_cache::instance().acquire_worker();
       } catch (...) {
-        // No thread to be had now. Those that run go on, and somebody has to come for this place: this one tries again.
+        worker =
+            nullptr;  // no thread to be had now: those that run go on, and this one tries again, for somebody has to come for the place
       }
     }
     worker->hand_over(&p);
@@ -399,7 +400,7 @@ class scheduler final : public resume_place, private task_places {
   }
   static void run_watch(thread_task* task) noexcept {
     scheduler& self = *static_cast<watch*>(task)->owner;
-    do {
+    for (;;) {
       std::uint32_t before = self.sum_of_steps();
       for (duration period = watch_period; self.idle_.load(seq_cst) != self.count_;
            self.watch_for(period)) {  // seq_cst: as in post
@@ -407,7 +408,8 @@ class scheduler final : public resume_place, private task_places {
         period = std::exchange(before, steps) != steps ? watch_period : std::min<duration>(2 * period, longest_watch_period);
       }
       self.watching_.store(0, seq_cst);  // [scheduler.watching] seq_cst: with post
-    } while (self.idle_.load(seq_cst) != self.count_ && self.watching_.exchange(1, seq_cst) == 0);  // as in post
+      if (self.idle_.load(seq_cst) == self.count_ || self.watching_.exchange(1, seq_cst) != 0) return;  // as in post
+    }
   }
   /// Sleeps, and then takes what has stayed in a next slot meanwhile.
   void watch_for(duration period) noexcept {
