@@ -56,12 +56,13 @@ struct series {
     const auto sent = co_await me.send(ctx, answer, term);
     co_return sent.status() == rn::status::ok;
   }
-  /// Answers one request. False: as above.
+  /// Answers a request, and waits for the next one: a term that nobody has asked for is never worked out. A graph that feeds on itself
+  /// would ask for terms of itself that it has not got yet. False: as above.
   [[nodiscard]] rn::task<bool> put(party me, rn::context ctx, rational term) const {
-    const bool was_asked = co_await me.call(asked(me, ctx));
-    if (!was_asked) co_return false;
     const bool sent = co_await me.call(reply(me, ctx, term));
-    co_return sent;
+    if (!sent) co_return false;
+    const bool goes_on = co_await me.call(asked(me, ctx));
+    co_return goes_on;
   }
 };
 
@@ -102,21 +103,20 @@ class power_series {
       co_return term;
     };
     const auto reader = [=](party me, rn::context ctx, series out) -> rn::task<> {
-      bool goes_on = true;
+      bool goes_on = co_await me.call(out.asked(me, ctx));
       for (std::size_t n = 0; goes_on; ++n) {
-        goes_on = co_await me.call(out.asked(me, ctx));
-        if (!goes_on) break;
         auto term = known(n);
         if (!term) term = co_await me.call(fetched(me, ctx, n));
         if (!term) break;
-        goes_on = co_await me.call(out.reply(me, ctx, *term));
+        goes_on = co_await me.call(out.put(me, ctx, *term));
       }
     };
     return {make(reader), make(reader)};
   }
   series add(const series& u, const series& v) {
     return make([=](party me, rn::context ctx, series out) -> rn::task<> {
-      for (bool goes_on = true; goes_on;) {
+      bool goes_on = co_await me.call(out.asked(me, ctx));
+      while (goes_on) {
         const auto a = co_await me.call(u.get(me, ctx));
         const auto b = co_await me.call(v.get(me, ctx));
         if (!a || !b) break;
@@ -126,7 +126,8 @@ class power_series {
   }
   series scale(rational by, const series& u) {
     return make([=](party me, rn::context ctx, series out) -> rn::task<> {
-      for (bool goes_on = true; goes_on;) {
+      bool goes_on = co_await me.call(out.asked(me, ctx));
+      while (goes_on) {
         const auto a = co_await me.call(u.get(me, ctx));
         if (!a) break;
         goes_on = co_await me.call(out.put(me, ctx, by * *a));
@@ -136,6 +137,8 @@ class power_series {
   /// The terms of u, after one that is put before them.
   series shift(rational first, const series& u) {
     return make([=](party me, rn::context ctx, series out) -> rn::task<> {
+      const bool first_asked = co_await me.call(out.asked(me, ctx));
+      if (!first_asked) co_return;
       bool goes_on = co_await me.call(out.put(me, ctx, first));
       while (goes_on) {
         const auto term = co_await me.call(u.get(me, ctx));
@@ -152,9 +155,7 @@ class power_series {
       const auto u = co_await me.call(f.get(me, ctx));
       const auto v = co_await me.call(g.get(me, ctx));
       if (!u || !v) co_return;
-      const bool replied = co_await me.call(out.reply(me, ctx, *u * *v));
-      if (!replied) co_return;
-      bool goes_on = co_await me.call(out.asked(me, ctx));
+      bool goes_on = co_await me.call(out.put(me, ctx, *u * *v));
       if (!goes_on) co_return;  // the rest is set up on demand
       const auto [f1, f2] = split(f);
       const auto [g1, g2] = split(g);
@@ -162,13 +163,14 @@ class power_series {
       while (goes_on) {
         const auto term = co_await me.call(rest.get(me, ctx));
         if (!term) break;
-        goes_on = co_await me.call(out.reply(me, ctx, *term));
-        if (goes_on) goes_on = co_await me.call(out.asked(me, ctx));
+        goes_on = co_await me.call(out.put(me, ctx, *term));
       }
     });
   }
   series integrate(rational constant, const series& u) {
     return make([=](party me, rn::context ctx, series out) -> rn::task<> {
+      const bool first_asked = co_await me.call(out.asked(me, ctx));
+      if (!first_asked) co_return;
       bool goes_on = co_await me.call(out.put(me, ctx, constant));
       for (std::int64_t n = 1; goes_on; ++n) {
         const auto term = co_await me.call(u.get(me, ctx));
@@ -184,8 +186,7 @@ class power_series {
       while (goes_on) {
         const auto term = co_await me.call(from.get(me, ctx));
         if (!term) break;
-        goes_on = co_await me.call(to.reply(me, ctx, *term));
-        if (goes_on) goes_on = co_await me.call(to.asked(me, ctx));
+        goes_on = co_await me.call(to.put(me, ctx, *term));
       }
     });
   }
@@ -218,7 +219,8 @@ TEST_CASE("C24 power series by demand: exp and tan, through a graph of tasks tha
   const auto [tan, tan_again] = ps.split(ps.integrate(0, square_plus_one));
   const auto [left, right] = ps.split(tan_again);
   const series one = ps.make([](party me, rn::context ctx, series out) -> rn::task<> {
-    bool goes_on = co_await me.call(out.put(me, ctx, 1));
+    bool goes_on = co_await me.call(out.asked(me, ctx));
+    if (goes_on) goes_on = co_await me.call(out.put(me, ctx, 1));
     while (goes_on) goes_on = co_await me.call(out.put(me, ctx, 0));
   });
   ps.connect(ps.add(one, ps.multiply(left, right)), square_plus_one);  // tan' = 1 + tan^2

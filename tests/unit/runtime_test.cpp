@@ -225,22 +225,22 @@ TEST_CASE("a coroutine that a thread of another runtime lets go goes on on its o
 
 TEST_CASE("K04 a task that something foreign resumes elsewhere waits and goes on on its runtime again") {
   rn::runtime r(2);
-  support::crew crew;
   const rn::channel<int> ch;
+  const rn::channel<std::coroutine_handle<>> handles(1);
   struct hop {
-    support::crew* to;
+    const rn::channel<std::coroutine_handle<>>* to;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> h) const {
-      to->go([h] { h.resume(); });
-    }
+    void await_suspend(std::coroutine_handle<> h) const { to->send(h); }
     void await_resume() const noexcept {}
   };
   auto f = r.async([&]() -> rn::task<bool> {
-    co_await hop{&crew};
+    co_await hop{&handles};
     const bool away = !runs_on(r);
     co_await ch.async_recv();
     co_return away&& runs_on(r);
   });
+  support::crew crew;
+  crew.go([h = *handles.recv()] { h.resume(); });
   support::wait_until_receiving(ch);
   ch.send(1);
   CHECK(f.get());
