@@ -33,7 +33,7 @@ concept group_coroutine =
 
 /// A function and its part of the group, which is given back when it has ended, or will never run.
 template <class F>
-class errgroup_task {
+class errgroup_task : public in_task_memory {
  public:
   /// Without a group until it is given one: one that could not be started has none.
   template <class G>
@@ -41,14 +41,12 @@ class errgroup_task {
   errgroup_task(const errgroup_task&) = delete;
   errgroup_task& operator=(const errgroup_task&) = delete;
   ~errgroup_task() {
-    if (group_ != nullptr)
-      end(nullptr, make_context_error(status::canceled, "runnel: a task of the group will never run, or never end"));
+    if (group_ != nullptr) end(make_context_error(status::canceled, "runnel: a task of the group will never run, or never end"));
   }
   void enter(errgroup_core& group) noexcept { group_ = &group; }
 
   void operator()() noexcept {
-    errgroup_core::running_task self;
-    group_->begin_task(self);
+    const group_scope inside(*group_);
     std::exception_ptr error;
     try {
       if constexpr (std::invocable<F, const context&>)
@@ -58,22 +56,22 @@ class errgroup_task {
     } catch (...) {
       error = std::current_exception();
     }
-    end(&self, std::move(error));
+    end(std::move(error));
   }
   static task<> run_coroutine(std::unique_ptr<errgroup_task> self) {
     std::exception_ptr error;
     try {
-      co_await await_task(call_in_group(*self->f_, self->group_->round_ctx()));
+      co_await checked_awaiter(call_in_group(*self->f_, self->group_->round_ctx()));
     } catch (...) {
       error = std::current_exception();
     }
-    self->end(nullptr, std::move(error));
+    self->end(std::move(error));
   }
 
  private:
-  void end(errgroup_core::running_task* record, std::exception_ptr&& error) noexcept {
+  void end(std::exception_ptr&& error) noexcept {
     f_.reset();
-    std::exchange(group_, nullptr)->end_task(record, std::move(error));
+    std::exchange(group_, nullptr)->end_task(std::move(error));
   }
 
   std::optional<F> f_;

@@ -19,7 +19,7 @@ class go_task {
   explicit go_task(Args&&... args) : call_(std::in_place, std::forward<Args>(args)...) {}
   void operator()() { call_.call_as_task(); }
   /// For a function that returns what is to be awaited.
-  static task<> run_coroutine(Call call) { co_await await_task(call()); }
+  static task<> run_coroutine(Call call) { co_await checked_awaiter(call()); }
 
  private:
   Call call_;

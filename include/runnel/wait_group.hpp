@@ -86,23 +86,34 @@ class wait_group {
  private:
   friend class detail::wait_group_event;
 
+  /// Whether a counter of `count` can change by n.
+  static bool fits(std::ptrdiff_t count, std::ptrdiff_t n) noexcept {
+    return n < 0 ? count + n >= 0 : n <= std::numeric_limits<std::ptrdiff_t>::max() - count;
+  }
   void change(std::ptrdiff_t n, const char* operation) {
+    std::ptrdiff_t count = count_.load(detail::relaxed);  // relaxed: compared when it is changed
+    // Neither from zero nor to it: nobody waits for that, and it needs no lock.
+    while (count > 0 && fits(count, n) && count + n != 0) {
+      // [wait_group.count] acq_rel: whoever brings it to zero has seen what came before each done(). The last access.
+      if (count_.compare_exchange(count, count + n, detail::acq_rel, detail::relaxed)) return;
+    }
     detail::wake_list wakes;
     detail::scoped_lock lock(mutex_);
-    if (n < 0 ? count_ + n < 0 : n > std::numeric_limits<std::ptrdiff_t>::max() - count_) {
-      lock.unlock();
-      throw std::logic_error(std::string("runnel::wait_group::") + operation +
-                             (n < 0 ? ": the counter would go below zero" : ": the counter would overflow"));
-    }
-    count_ += n;
-    if (count_ == 0) wakes.add_all(waiters_, status::ok);
+    do {
+      if (!fits(count, n)) {
+        lock.unlock();
+        throw std::logic_error(std::string("runnel::wait_group::") + operation +
+                               (n < 0 ? ": the counter would go below zero" : ": the counter would overflow"));
+      }
+    } while (!count_.compare_exchange(count, count + n, detail::acq_rel, detail::relaxed));  // [wait_group.count] as above
+    if (count + n == 0) wakes.add_all(waiters_, status::ok);
     lock.unlock();  // from here on a waiter may have destroyed the group
     wakes.resume_all();
   }
 
   detail::mutex mutex_;
-  std::ptrdiff_t count_ = 0;
-  detail::wait_queue waiters_;  // empty while the counter is zero
+  detail::atomic<std::ptrdiff_t> count_{0};  // to zero and away from it under the lock
+  detail::wait_queue waiters_;               // empty while the counter is zero
 };
 
 namespace detail {
@@ -110,12 +121,13 @@ namespace detail {
 inline attempt wait_group_event::try_now() {
   // Under the lock, so that the last done() has left the group when a waiter goes on and destroys it.
   const scoped_lock lock(group_->mutex_);
-  return group_->count_ == 0 ? attempt::done : attempt::not_yet;
+  // [wait_group.count] acquire: with change
+  return group_->count_.load(acquire) == 0 ? attempt::done : attempt::not_yet;
 }
 inline void wait_group_event::join(wait_node& node) {
   {
     const scoped_lock lock(group_->mutex_);
-    if (group_->count_ != 0) return group_->waiters_.push(node);
+    if (group_->count_.load(acquire) != 0) return group_->waiters_.push(node);  // [wait_group.count] acquire: with change
   }
   if (!claim(node)) return;
   node.outcome = status::ok;
@@ -154,7 +166,7 @@ class wait_group_task {
   /// For a function that returns what is to be awaited.
   static task<> run_coroutine(wait_group_pin pin, Call call) {
     const wait_group_pin ends_first(std::move(pin));
-    co_await await_task(call());
+    co_await checked_awaiter(call());
     call.reset();
   }
 

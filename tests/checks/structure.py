@@ -18,7 +18,7 @@ LAYERS = [
     ("ground", "version detail/config"),
     ("ground", "status"),
     ("parts", "detail/sync detail/storage detail/type_name"),
-    ("parts", "detail/ring detail/time detail/blocking"),
+    ("parts", "detail/ring detail/time detail/blocking detail/task_memory"),
     ("parts", "detail/segments"),
     ("waiting", "detail/waiter"),
     ("waiting", "detail/resume"),

@@ -65,6 +65,23 @@ def plant(bug, include, folder):
     return ""
 
 
+def compile_command(options):
+    # Not optimized: compiling takes longer than finding.
+    return [options.compiler, "-std=c++20", "-O0", "-w", *options.flags.split(), "-DRUNNEL_ABI=v0_model_planted"]
+
+
+def precompile_standard(options):
+    """What no bug changes, and every build includes: the headers of the standard library. Where it is of no use the compiler reads them."""
+    names = set()
+    for folder in (pathlib.Path(options.include), HERE):
+        for header in [*folder.rglob("*.hpp"), *folder.rglob("*.cpp")]:
+            names.update(re.findall(r"^#include <([a-z_]+)>$", header.read_text(), re.MULTILINE))
+    header = pathlib.Path(options.build) / "standard.hpp"
+    header.parent.mkdir(parents=True, exist_ok=True)
+    header.write_text("".join(f"#include <{name}>\n" for name in sorted(names)))
+    subprocess.run([*compile_command(options), "-x", "c++-header", str(header), "-o", f"{header}.gch"], check=True)
+
+
 def find(bug, options):
     folder = pathlib.Path(options.build) / re.sub(r"\W+", "-", bug.name)
     wrong = plant(bug, pathlib.Path(options.include), folder)
@@ -76,7 +93,7 @@ def find(bug, options):
     if bug.fields["lane"] == "weak":  # the compiler's part of the sanitizer, with engine/weak_plain.cpp as its run time
         product_mutex.extract(folder / "include", folder / "product_mutex.inc")
         weak = ["-DRUNNEL_MODEL_WEAK", "-fsanitize=thread", f"-I{folder}"]
-    build = [options.compiler, "-std=c++20", "-O1", "-w", *flags, "-DRUNNEL_ABI=v0_model_planted", *weak, f"-I{HERE / 'gateway'}",
+    build = [*compile_command(options), *weak, "-include", str(pathlib.Path(options.build) / "standard.hpp"), f"-I{HERE / 'gateway'}",
              f"-I{folder / 'include'}", "-c", str(HERE / bug.fields["source"]), "-o", scenarios]
     link = [options.compiler, *flags, scenarios, *options.objects, "-o", program, *options.libraries.split()]
     made = subprocess.run(build, capture_output=True, text=True, check=False)
@@ -117,6 +134,7 @@ def main():
     options = parser.parse_args()
     bugs = [bug for bug in read(HERE / "mutations.txt") if options.only in bug.name and bug.fields["lane"] in LANES[options.lane]]
     found = 0
+    precompile_standard(options)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for number, (bug, (ok, text)) in enumerate(zip(bugs, pool.map(lambda b: find(b, options), bugs)), 1):
             found += ok

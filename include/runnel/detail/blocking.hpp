@@ -34,7 +34,7 @@ class task_thread {
 /// Gives the place of this thread up while it waits. Nothing on a thread that runs no tasks.
 class blocking_scope {
  public:
-  blocking_scope() noexcept : thread_(this_thread().tasks) {
+  blocking_scope() noexcept : thread_(tasks_of_this_thread()) {
     if (thread_ != nullptr) thread_->begin_blocking();
   }
   blocking_scope(const blocking_scope&) = delete;
@@ -44,6 +44,9 @@ class blocking_scope {
   }
 
  private:
+  // Not inlined: a coroutine may be on another thread at each look, and compilers keep the address of what is thread-local.
+  RUNNEL_NOINLINE static task_thread* tasks_of_this_thread() noexcept { return this_thread().tasks; }
+
   task_thread* thread_;
 };
 

@@ -24,6 +24,7 @@ class recv_room {
     else
       return result_access::place(value_);
   }
+  void discard(status s) noexcept { result_access::set(value_, s); }  // it is destroyed with the room
   [[nodiscard]] recv_result<T> answer(status s) noexcept {
     result_access::set(value_, s);
     return std::exchange(value_, result_access::failed<T>(status::would_block));
@@ -39,7 +40,7 @@ class recv_awaiter : private recv_room<T>, public event_awaiter<recv_event<paylo
  public:
   explicit recv_awaiter(channel_core<payload<T>>* core) : event_awaiter<recv_event<payload<T>>>(core, this->place()) {}
   ~recv_awaiter() {
-    if (this->destroy_waiting()) static_cast<void>(this->answer(this->event().outcome()));  // received for nobody
+    if (this->destroy_waiting()) this->discard(this->event().outcome());  // received for nobody
   }
   recv_result<T> await_resume() { return this->answer(this->finish().outcome()); }
 };
@@ -49,7 +50,7 @@ class limited_recv_awaiter : private recv_room<T>, public limited_awaiter<recv_e
   limited_recv_awaiter(const context& ctx, channel_core<payload<T>>* core)
       : limited_awaiter<recv_event<payload<T>>>(ctx, core, this->place()) {}
   ~limited_recv_awaiter() {
-    if (this->destroy_waiting()) static_cast<void>(this->answer(this->event().outcome()));  // received for nobody
+    if (this->destroy_waiting()) this->discard(this->event().outcome());  // received for nobody
   }
   recv_result<T> await_resume() {
     const status s = this->finish();

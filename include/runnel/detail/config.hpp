@@ -40,6 +40,18 @@
 #define RUNNEL_ALWAYS_INLINE inline
 #endif
 
+/// Whether AddressSanitizer watches: 1 or 0.
+#if defined(__SANITIZE_ADDRESS__)
+#define RUNNEL_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RUNNEL_ASAN 1
+#endif
+#endif
+#if !defined(RUNNEL_ASAN)
+#define RUNNEL_ASAN 0
+#endif
+
 /// Whether ThreadSanitizer watches: 1 or 0.
 #if defined(__SANITIZE_THREAD__)
 #define RUNNEL_TSAN 1

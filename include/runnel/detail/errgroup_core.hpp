@@ -1,6 +1,7 @@
 // What the tasks of an errgroup and those who wait for them share.
 //
-// 1. A pin is a running task, a go() that waits for room, or a cancel() under way. Only without a pin does a round end.
+// 1. A pin is a running task, a go() that waits for room, or a cancel() under way. Only without a pin does a round end. The first pin and
+//    the last one are made and dropped under the lock, those between by whoever has no limit to look at: it needs none.
 // 2. A round has a scope, from the first go() after the last wait() on; ctx_ is its context, and stays when it has ended.
 // 3. At most `limit_` tasks run. Room that a task leaves goes straight to the first go() that waits for it.
 // 4. Failures go into storage that was reserved when the task started; without collect_all there is one at most.
@@ -37,22 +38,42 @@ inline bool is_cancellation(const std::exception_ptr& error) noexcept {
   }
 }
 
+class errgroup_core;
+
+/// Says that this thread runs a function of a group. On its stack.
+class group_scope {
+ public:
+  explicit group_scope(const errgroup_core& group) noexcept : group_(&group), outer_(std::exchange(this_thread().groups, this)) {}
+  group_scope(const group_scope&) = delete;
+  group_scope& operator=(const group_scope&) = delete;
+  ~group_scope() { this_thread().groups = outer_; }
+
+  /// Not inlined: as current_place().
+  RUNNEL_NOINLINE static bool is_inside(const errgroup_core& group) noexcept {
+    const group_scope* at = this_thread().groups;
+    while (at != nullptr && at->group_ != &group) at = at->outer_;
+    return at != nullptr;
+  }
+
+ private:
+  const errgroup_core* group_;
+  const group_scope* outer_;
+};
+
 class errgroup_core {
  public:
-  /// A running task, on the stack of its thread.
-  struct running_task {
-    const void* thread = this_thread_id();
-    running_task* next = nullptr;
-    running_task* previous = nullptr;
-  };
-
   errgroup_core(const context& parent, std::size_t limit, bool collect_all)
-      : parent_(parent), collect_all_(collect_all), limit_(limit), scope_(with_cancel(parent)), ctx_(*scope_) {
+      : parent_(parent),
+        collect_all_(collect_all),
+        limit_(limit),
+        pins_(limit == 0 ? 0 : limited),
+        scope_(with_cancel(parent)),
+        ctx_(*scope_) {
     errors_.reserve(1);
   }
   errgroup_core(const errgroup_core&) = delete;
   errgroup_core& operator=(const errgroup_core&) = delete;
-  ~errgroup_core() { RUNNEL_ASSERT(pins_ == 0 && tasks_ == nullptr); }
+  ~errgroup_core() { RUNNEL_ASSERT(pins() == 0); }
 
   [[nodiscard]] context ctx() const {
     const scoped_lock lock(mutex_);
@@ -64,7 +85,10 @@ class errgroup_core {
 
   void set_limit(std::size_t limit) {
     scoped_lock lock(mutex_);
-    if (running_ == 0 && limiters_.empty()) {
+    const std::uint64_t cancels = cancels_ * one_pin;
+    std::uint64_t seen = cancels + (limit_ == 0 ? 0 : limited);
+    // [errgroup.pins] acq_rel: as in enter
+    if (pins_.compare_exchange(seen, cancels + (limit == 0 ? 0 : limited), acq_rel, relaxed)) {
       limit_ = limit;
       return;
     }
@@ -74,12 +98,17 @@ class errgroup_core {
 
   /// Makes room for one more task. False: there is none, and `waits` says not to wait for it.
   bool enter(bool waits) {
+    std::uint64_t seen = pins_.load(relaxed);  // relaxed: compared when it is changed
+    while (seen >= one_pin && (seen & limited) == 0 && !collect_all_) {
+      // [errgroup.pins] acquire: sees the round that the first pin has begun; release: as in leave_group
+      if (pins_.compare_exchange(seen, seen + one_pin, acq_rel, relaxed)) return true;
+    }
     new_round fresh;
     std::vector<std::exception_ptr> storage;
     scoped_lock lock(mutex_);
     for (;;) {
       const bool begins = !scope_ && !fresh.scope;
-      const std::size_t needed = collect_all_ && scope_ ? errors_.size() + pins_ + 1 : 1;
+      const std::size_t needed = collect_all_ && scope_ ? errors_.size() + pins() + 1 : 1;
       const bool fits = std::max(scope_ ? errors_.capacity() : 0, storage.capacity()) >= needed;
       if (!begins && fits) break;
       lock.unlock();
@@ -96,9 +125,9 @@ class errgroup_core {
       errors_.swap(storage);
     }
     started_ = true;
-    ++pins_;
+    pin();
     if (!full) {
-      ++running_;
+      if (limit_ != 0) ++running_;
       return true;
     }
     lock.unlock();
@@ -107,19 +136,12 @@ class errgroup_core {
     return true;
   }
   /// Takes enter() back: the task could not be started.
-  void abandon() noexcept { leave_group(false, nullptr); }
-
-  void begin_task(running_task& task) noexcept {
-    const scoped_lock lock(mutex_);
-    task.next = tasks_;
-    if (tasks_ != nullptr) tasks_->previous = &task;
-    tasks_ = &task;
-  }
-  /// The end of a task, and its failure or null. The last access of the task to the group. `record`: what begin_task was given, or null.
-  void end_task(running_task* record, std::exception_ptr error) noexcept {
+  void abandon() noexcept { leave_group(false); }
+  /// The end of a task, and its failure or null. The last access of the task to the group.
+  void end_task(std::exception_ptr error) noexcept {
     const bool stopped = parent_.done();
     if (error != nullptr) fail(std::move(error), stopped);
-    leave_group(stopped, record);
+    leave_group(stopped);
   }
 
   void cancel() noexcept {
@@ -128,12 +150,14 @@ class errgroup_core {
       const scoped_lock lock(mutex_);
       if (!scope_) return;  // between two rounds
       if (stop_ == stop::none) stop_ = stopped ? stop::parent : stop::on_purpose;
-      ++pins_;
+      pin();
+      ++cancels_;
     }
     scope_->cancel();
     wake_list wakes;
     {
       const scoped_lock lock(mutex_);
+      --cancels_;
       unpin(wakes);
     }
     wakes.resume_all();
@@ -173,6 +197,8 @@ class errgroup_core {
   }
 
  private:
+  static constexpr std::uint64_t limited = 1;  // in pins_: there is a limit
+  static constexpr std::uint64_t one_pin = 2;
   enum class stop { none, on_purpose, parent };
   struct new_round {
     std::optional<scoped_context> scope;
@@ -205,12 +231,12 @@ class errgroup_core {
     explicit end_event(errgroup_core& group) noexcept : group_(&group) {}
     attempt try_now() override {
       const scoped_lock lock(group_->mutex_);
-      return group_->pins_ == 0 ? attempt::done : attempt::not_yet;
+      return group_->pins() == 0 ? attempt::done : attempt::not_yet;
     }
     void join(wait_node& node) override {
       {
         const scoped_lock lock(group_->mutex_);
-        if (group_->pins_ != 0) return group_->joiners_.push(node);
+        if (group_->pins() != 0) return group_->joiners_.push(node);
       }
       if (!claim(node)) return;
       node.outcome = status::ok;
@@ -239,7 +265,7 @@ class errgroup_core {
       round = round_;
     }
     if (round != round_) return true;  // another wait() has ended it, and the next one has begun
-    if (pins_ != 0) return false;
+    if (pins() != 0) return false;
     if (!errors_.empty()) error = errors_.front();
     const bool by_parent = errors_.empty() && stop_ == stop::parent;
     ending.swap(scope_);
@@ -251,7 +277,7 @@ class errgroup_core {
 
   /// Under the lock. What it replaces goes into its arguments, to be destroyed later.
   void begin_round(new_round& fresh, std::vector<std::exception_ptr>& storage) noexcept {
-    RUNNEL_ASSERT(pins_ == 0 && running_ == 0);
+    RUNNEL_ASSERT(pins() == 0 && running_ == 0);
     scope_.swap(fresh.scope);
     fresh.old_ctx = std::exchange(ctx_, static_cast<const context&>(*scope_));
     errors_.swap(storage);
@@ -275,37 +301,35 @@ class errgroup_core {
     if (cause != nullptr) scope_->cancel(std::move(cause));
   }
 
-  void leave_group(bool stopped, running_task* task) noexcept {
+  void leave_group(bool stopped) noexcept {
+    std::uint64_t seen = pins_.load(relaxed);  // relaxed: compared when it is changed
+    while (seen >= 2 * one_pin && (seen & limited) == 0 && !stopped) {
+      // [errgroup.pins] acq_rel: whoever drops the last pin has seen what came before all others were dropped. The last access.
+      if (pins_.compare_exchange(seen, seen - one_pin, acq_rel, relaxed)) return;
+    }
     wake_list wakes;
     scoped_lock lock(mutex_);
-    if (task != nullptr) unlink(*task);
     if (stopped && stop_ == stop::none) stop_ = stop::parent;
     if (wait_node* next = limiters_.pop()) {
       next->outcome = status::ok;
       wakes.add(*next);
-    } else {
+    } else if (limit_ != 0) {
       --running_;
     }
     unpin(wakes);
     lock.unlock();
     wakes.resume_all();
   }
+  [[nodiscard]] std::size_t pins() const noexcept { return pins_.load(acquire) / one_pin; }  // [errgroup.pins] acquire: as above
+  // Under the lock.
+  void pin() noexcept { pins_.fetch_add(one_pin, acq_rel); }  // [errgroup.pins] acq_rel: as in enter
   void unpin(wake_list& wakes) noexcept {
-    RUNNEL_ASSERT(pins_ > 0 && running_ < pins_);
-    if (--pins_ == 0) wakes.add_all(joiners_, status::ok);
-  }
-  void unlink(running_task& task) noexcept {
-    (task.previous == nullptr ? tasks_ : task.previous->next) = task.next;
-    if (task.next != nullptr) task.next->previous = task.previous;
+    RUNNEL_ASSERT(pins() > running_);
+    // [errgroup.pins] acq_rel: as in leave_group
+    if (pins_.fetch_sub(one_pin, acq_rel) < 2 * one_pin) wakes.add_all(joiners_, status::ok);
   }
   void refuse_own_task() const {
-    const void* const self = this_thread_id();
-    {
-      const scoped_lock lock(mutex_);
-      const running_task* task = tasks_;
-      while (task != nullptr && task->thread != self) task = task->next;
-      if (task == nullptr) return;
-    }
+    if (!group_scope::is_inside(*this)) return;
     throw std::logic_error("runnel::errgroup::wait: called by a task of the group, which would wait for itself");
   }
   [[nodiscard]] std::exception_ptr why_stopped() const {
@@ -321,15 +345,15 @@ class errgroup_core {
   const bool collect_all_;
   mutable mutex mutex_;
   std::size_t limit_;
-  std::size_t running_ = 0;
-  std::size_t pins_ = 0;
+  std::size_t running_ = 0;  // counted where there is a limit
+  std::size_t cancels_ = 0;  // how many of the pins are cancel()
+  atomic<std::uint64_t> pins_;
   std::uint64_t round_ = 1;
   bool started_ = false;  // whether the round has had a task
   stop stop_ = stop::none;
   std::optional<scoped_context> scope_;  // empty between two rounds
   context ctx_;
   std::vector<std::exception_ptr> errors_;
-  running_task* tasks_ = nullptr;
   wait_queue limiters_;
   wait_queue joiners_;
 };

@@ -74,7 +74,7 @@ class scheduler final : public resume_place, private task_places {
 
   void post(work_item& item) noexcept override {
     place* const here = place_of_this_thread();
-    if (here == nullptr || abandoned_.load(acquire) != 0) return put(item, false);  // [scheduler.abandoned] acquire: as in put
+    if (here == nullptr || ended_.load(acquire) == abandoned) return put(item, false);  // [scheduler.ended] acquire: as in put
     // [place.next] relaxed: only this thread puts one there. acq_rel: somebody else may take it.
     work_item* const before = here->next.load(relaxed) == nullptr ? nullptr : here->next.exchange(nullptr, acq_rel);
     here->next.store(&item, release);  // [place.next] release: whoever takes it sees the item
@@ -97,15 +97,16 @@ class scheduler final : public resume_place, private task_places {
   /// Says that this thread is in a function and not in a coroutine, which can be destroyed when it does not run.
   class function_scope {
    public:
-    function_scope() noexcept : thread_(static_cast<thread*>(this_thread().tasks)) { set(1); }
+    function_scope() noexcept : thread_(static_cast<thread*>(this_thread().tasks)) {
+      if (thread_ != nullptr) thread_->in_function.store(1, release);  // [thread.in_function] release: the step before it has ended
+    }
     function_scope(const function_scope&) = delete;
     function_scope& operator=(const function_scope&) = delete;
-    ~function_scope() { set(0); }
+    ~function_scope() {
+      if (thread_ != nullptr) thread_->in_function.store(0, seq_cst);  // [thread.in_function] seq_cst: before the look at ended_
+    }
 
    private:
-    void set(std::uint32_t value) noexcept {
-      if (thread_ != nullptr) thread_->in_function.store(value, seq_cst);  // [thread.in_function] seq_cst: see abandon
-    }
     thread* thread_;
   };
 
@@ -118,9 +119,9 @@ class scheduler final : public resume_place, private task_places {
       node.owner = &self;
       {
         const scoped_lock lock(mutex_);
-        if (ended_ != ending::open) return true;
+        if (ended_.load(relaxed) != open) return true;  // relaxed: under the lock
         if (is_drained()) {
-          ended_ = ending::drained;
+          ended_.store(drained, release);  // [scheduler.ended] release: as in try_use_again
           return true;
         }
         drainers_.push(node);
@@ -145,9 +146,8 @@ class scheduler final : public resume_place, private task_places {
   void abandon() noexcept {
     {
       const scoped_lock lock(mutex_);
-      if (ended_ != ending::open) return;
-      ended_ = ending::abandoned;
-      abandoned_.store(1, seq_cst);  // [scheduler.abandoned] seq_cst: whoever begins a step has seen it, or is seen in it
+      if (ended_.load(relaxed) != open) return;  // relaxed: under the lock
+      ended_.store(abandoned, seq_cst);          // [scheduler.ended] seq_cst: whoever begins a step has seen it, or is seen in it
     }
     drop_work();
     for (backoff pause; !steps_have_ended(); pause.pause()) drop_work();
@@ -160,7 +160,7 @@ class scheduler final : public resume_place, private task_places {
  private:
   friend class start_ticket;
 
-  enum class ending { open, drained, abandoned };
+  enum ending : std::uint32_t { open, drained, abandoned };
 
   struct pool {
     mutex lock;
@@ -186,8 +186,7 @@ class scheduler final : public resume_place, private task_places {
     const scoped_lock lock(mutex_);
     if (in_use_ || !is_drained()) return false;
     in_use_ = true;
-    ended_ = ending::open;
-    abandoned_.store(0, relaxed);  // relaxed: the pool's lock publishes it
+    ended_.store(open, release);  // [scheduler.ended] release: whoever posts here sees what it was prepared with
     return true;
   }
 
@@ -218,7 +217,8 @@ class scheduler final : public resume_place, private task_places {
   }
   /// For a ticket. Returns: an idle place, with a thread for it, or null: others run, or will come.
   thread_task* reserve(thread_cache::worker*& worker) {
-    if (has_ended()) throw std::logic_error("runnel::runtime: a task is started after it was shut down");
+    // [scheduler.ended] acquire: as in put
+    if (ended_.load(acquire) != open) throw std::logic_error("runnel::runtime: a task is started after it was shut down");
     if (!should_wake()) return nullptr;
     place* const p = take_idle(true);
     if (p == nullptr) return nullptr;
@@ -231,17 +231,13 @@ class scheduler final : public resume_place, private task_places {
     }
     return p;
   }
-  [[nodiscard]] bool has_ended() const noexcept {
-    const scoped_lock lock(mutex_);
-    return ended_ != ending::open;
-  }
 
   // Work.
 
   /// `woken`: a thread is on its way.
   void put(work_item& item, bool woken) noexcept {
     place* const here = place_of_this_thread();
-    if (abandoned_.load(acquire) != 0) return item.drop();  // [scheduler.abandoned] acquire: nobody runs it any more
+    if (ended_.load(acquire) == abandoned) return item.drop();  // [scheduler.ended] acquire: nobody runs it any more
     if (here == nullptr) {
       const scoped_lock lock(mutex_);
       append(item);
@@ -262,7 +258,7 @@ class scheduler final : public resume_place, private task_places {
     while (me.here != nullptr) {
       work_item* const item = self.find_work(*me.here, me);
       if (item == nullptr) break;
-      if (self.abandoned_.load(seq_cst) != 0)  // [scheduler.abandoned] seq_cst: as [thread.in_function]
+      if (self.ended_.load(seq_cst) == abandoned)  // [scheduler.ended] seq_cst: as [thread.in_function]
         item->drop();
       else
         item->run();
@@ -307,17 +303,22 @@ class scheduler final : public resume_place, private task_places {
       p.searching = true;
       searching_.fetch_add(1, seq_cst);  // [scheduler.searching] seq_cst: as in take_idle
     }
-    for (int i = 0;;) {
-      if (work_item* const item = steal(p)) return item;
-      if (++i >= pauses_before_park) return nullptr;
+    // Little is left at first to those who have it: who takes each task as it is started is in the way of whoever starts them.
+    for (int i = pauses_before_park - 1;; --i) {
+      if (work_item* const item = steal(p, i > 0 ? worth_taking : 1)) return item;
+      if (i <= 0) break;
       spin_hint();
     }
+    // To sleep between two starts from elsewhere costs more than they do.
+    work_item* item = nullptr;
+    yield_until([&] { return (item = steal(p, 1)) != nullptr; });
+    return item;
   }
   void stop_searching(place& p, bool found) noexcept {
     if (!p.searching) return;
     p.searching = false;
     // [scheduler.searching] seq_cst: before the last look for work (5)
-    if (searching_.fetch_sub(1, seq_cst) == 1 && found) wake_one();
+    if (searching_.fetch_sub(1, seq_cst) == 1 && found && has_work()) wake_one();
   }
   /// False: there is work after all, and the place is held.
   bool become_idle(place& p) noexcept {
@@ -421,16 +422,16 @@ class scheduler final : public resume_place, private task_places {
       if (work_item* const item = take_stuck(places_[i])) put(*item, false);
   }
 
+  static constexpr std::uint64_t worth_taking = 8;
   static constexpr std::chrono::milliseconds watch_period{1};
   static constexpr std::chrono::milliseconds longest_watch_period{8};
 
   watch watch_{*this};
-  atomic<std::uint32_t> abandoned_{0};
+  atomic<std::uint32_t> ended_{open};  // changed under the lock
   atomic<std::uint32_t> watching_{0};
   atomic<std::uint32_t> draining_{0};
   atomic<std::uint32_t> blocked_steps_{0};  // of coroutines, whose thread has given its place up
   std::size_t threads_ = 0;                 // in places, or on their way back from a wait
-  ending ended_ = ending::open;
   bool in_use_ = true;
   scheduler* next_scheduler_ = nullptr;  // under the lock of all
   wait_queue drainers_;

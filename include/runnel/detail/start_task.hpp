@@ -31,7 +31,7 @@ class start_ticket {
 
 /// A function and the step that runs it. Dropped, it is destroyed without having run.
 template <class F>
-class function_task final : public work_item {
+class function_task final : public work_item, public in_task_memory {
  public:
   template <class... Args>
   explicit function_task(Args&&... args) : work_item(&step), f_(std::forward<Args>(args)...) {}
@@ -55,12 +55,12 @@ class function_task final : public work_item {
 template <class Task, class... Args>
 void emplace_task(scheduler& on, Args&&... args) {
   using node = function_task<Task>;
-  using storage = std::allocator<node>;
-  const auto give_back = [](node* memory) { storage().deallocate(memory, 1); };
-  std::unique_ptr<node, decltype(give_back)> memory(storage().allocate(1), give_back);
+  const auto give_back = [](void* memory) { release_for_task(memory, sizeof(node), alignof(node)); };
+  std::unique_ptr<void, decltype(give_back)> memory(allocate_for_task(sizeof(node), alignof(node)), give_back);
   start_ticket ticket(on);
-  std::construct_at(memory.get(), std::forward<Args>(args)...);
-  ticket.start(*memory.release());
+  node* const made = ::new (memory.get()) node(std::forward<Args>(args)...);
+  memory.release();
+  ticket.start(*made);
 }
 
 /// The first step of a task that nobody awaits.

@@ -93,6 +93,9 @@ inline constexpr unsigned yields_before_park = 24;
 /// How many tasks that are ready a place of a runtime keeps to itself; what is more goes to a queue that all share.
 inline constexpr std::uint64_t tasks_per_place = 256;
 
+/// How many blocks of the memory of tasks change hands together; 0: each one goes to the heap, which a sanitizer can then watch.
+inline constexpr std::uint32_t blocks_in_batch = RUNNEL_ASAN ? 0 : 64;
+
 /// How many threads can run at once; at least 1.
 inline unsigned cpu_count() noexcept {
   static const unsigned count = std::thread::hardware_concurrency();
@@ -242,18 +245,37 @@ void start_thread(F&& f) {
 }
 
 class task_thread;
+class task_cache;
+class group_scope;
 
 /// What each thread keeps for itself. Trivially destructible, so that it can be used while the thread ends.
 struct thread_slot {
   std::uint64_t random_state = 0;
-  unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see thread_waiter
+  unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see yield_until
   unsigned transfers = 0;                // between coroutines, without going through a queue: see task_promise.hpp
   bool runs_timers = false;              // the timer thread: no code of the user's runs there
   task_thread* tasks = nullptr;          // while it runs tasks of a runtime: see blocking.hpp
+  task_cache* memory = nullptr;          // of a worker: see task_memory.hpp
+  const group_scope* groups = nullptr;   // whose functions it is in: see errgroup_core.hpp
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;
   return slot;
+}
+
+/// Yields until `done` says true, a bounded number of times. Returns: whether it has. Where that did not help, this thread yields fewer
+/// times when it waits again.
+template <class Done>
+bool yield_until(Done done) noexcept {
+  unsigned& budget = this_thread().yields;
+  for (unsigned left = budget; left > 0; --left) {
+    yield();
+    if (!done()) continue;
+    if (budget < yields_before_park) ++budget;
+    return true;
+  }
+  if (budget > 1) budget /= 2;
+  return false;
 }
 
 /// The one T of the program, made at the first use and never destroyed: threads may use it while the program ends.

@@ -89,14 +89,32 @@ void call_task(F&& f, Args&&... args) {
   else
     throw_failure(std::invoke(std::forward<F>(f), std::forward<Args>(args)...));
 }
-/// Awaits what a coroutine function has returned. A failure that it answers is thrown.
+/// Awaits what a coroutine function has returned, which outlives it. A failure that it answers is thrown.
 template <awaitable A>
-task<> await_task(A work) {
-  if constexpr (std::is_void_v<awaited_t<A>>)
-    co_await std::move(work);
-  else
-    throw_failure(co_await std::move(work));
-}
+class checked_awaiter {
+ public:
+  explicit checked_awaiter(A&& work) : awaiter_(awaiter_of(std::forward<A>(work))) {}
+  checked_awaiter(const checked_awaiter&) = delete;
+  checked_awaiter& operator=(const checked_awaiter&) = delete;
+  ~checked_awaiter() = default;
+
+  bool await_ready() { return awaiter_.await_ready(); }
+  template <class Promise>
+  auto await_suspend(std::coroutine_handle<Promise> h) {
+    return awaiter_.await_suspend(h);
+  }
+  void await_resume() {
+    if constexpr (std::is_void_v<awaited_t<A>>)
+      awaiter_.await_resume();
+    else
+      throw_failure(awaiter_.await_resume());
+  }
+
+ private:
+  decltype(awaiter_of(std::declval<A>())) awaiter_;  // or a reference to what is one already
+};
+template <class A>
+checked_awaiter(A&&) -> checked_awaiter<A>;
 
 /// Whether f(args...) returns what is to be awaited.
 template <class F, class... Args>

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <runnel/detail/resume.hpp>
+#include <runnel/detail/task_memory.hpp>
 
 #include <memory>
 #include <new>
@@ -40,13 +41,15 @@ class task_owner {
   ~task_owner() = default;
 };
 
-/// Where frames come from: the heap, or an allocator that is given as the coroutine's first parameters, after std::allocator_arg. Behind
-/// the frame stands how it is given back, and the allocator.
+/// Where frames come from: the memory of tasks, or an allocator that is given as the coroutine's first parameters, after
+/// std::allocator_arg. Behind the frame stands how it is given back, and the allocator.
 class task_frame_memory {
  public:
   static void* operator new(std::size_t size) {
-    void* const frame = ::operator new(release_offset(size) + sizeof(release_function));
-    release_of(frame, size) = [](void* memory, std::size_t) noexcept { ::operator delete(memory); };
+    void* const frame = allocate_for_task(release_offset(size) + sizeof(release_function));
+    release_of(frame, size) = [](void* memory, std::size_t n) noexcept {
+      release_for_task(memory, release_offset(n) + sizeof(release_function));
+    };
     return frame;
   }
   // Inlined: g++ 12 takes a template that allocates for a mismatch of what gives the memory back.

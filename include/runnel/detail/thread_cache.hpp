@@ -7,7 +7,7 @@
 // 5. Nothing of this is ever destroyed: the end of main abandons the threads, whatever they are doing.
 #pragma once
 
-#include <runnel/detail/sync.hpp>
+#include <runnel/detail/task_memory.hpp>
 
 #include <functional>
 #include <memory>
@@ -61,6 +61,7 @@ class thread_cache {
         if (word_.load(acquire) == handed) return true;  // [worker.word] acquire: the task is there
         spin_hint();
       }
+      if (yield_until([this] { return word_.load(acquire) == handed; })) return true;  // [worker.word] as above
       std::uint32_t seen = waiting;
       word_.compare_exchange(seen, parked, acquire, acquire);  // [worker.word] acquire: `handed` may be what is seen
       while (word_.load(acquire) != handed) {                  // [worker.word] as above
@@ -122,6 +123,7 @@ class thread_cache {
 
   void run(worker* self) noexcept {
     const std::unique_ptr<worker> owner(self);
+    const task_cache memory;
     self->wait(never);  // whoever started the thread is about to hand it a task
     for (;;) {
       if (thread_task* task = self->take()) task->run(task);

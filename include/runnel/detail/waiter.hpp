@@ -212,17 +212,9 @@ class thread_waiter : public waiter {
   static bool has_passed(time_point deadline) noexcept { return deadline != never && now() >= deadline; }
 
   RUNNEL_NOINLINE bool wait_slow(time_point deadline) noexcept {
-    // Yields help where the counterparty shares this core or is about to come; where they did not help, this thread
-    // spends fewer of them the next time.
-    unsigned& budget = this_thread().yields;
-    for (unsigned left = budget; left > 0 && !has_passed(deadline); --left) {
-      yield();
-      if (state_.load(acquire) == done) {  // [thread_waiter.state] as above
-        if (budget < yields_before_park) ++budget;
-        return true;
-      }
-    }
-    budget = budget > 1 ? budget / 2 : budget;
+    // Yields help where the counterparty shares this core or is about to come.
+    if (yield_until([&] { return state_.load(acquire) == done || has_passed(deadline); }))  // [thread_waiter.state] as above
+      if (state_.load(acquire) == done) return true;
     const blocking_scope blocking;
     std::uint32_t seen = waiting;
     // [thread_waiter.state] acquire on both sides: `done` may be what is seen. A waiter that timed out before is sleeping already.

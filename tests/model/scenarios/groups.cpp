@@ -70,6 +70,20 @@ void errgroup_limit() {
   require(running == 0 && ran == (started ? 3 : 2), "all tasks that were started have ended");
 }
 
+void errgroup_limit_is_set() {
+  rn::errgroup group;
+  bool ran = false;
+  const auto set_limit = [&] {
+    try {
+      group.set_limit(1);
+    } catch (const std::logic_error&) {  // a task runs
+    }
+  };
+  parallel(as("cancel", [&] { group.cancel(); }), as("go", [&] { group.go([&] { ran = true; }); }), as("set_limit", set_limit));
+  group.wait();
+  require(ran, "wait() returns when the task has ended");
+}
+
 void errgroup_cancel_and_wait() {
   rn::errgroup group;
   rn::channel<int> ch;
@@ -201,6 +215,7 @@ const enroll all([] {
   add_scenario({"errgroup/failure cancels", waiting, &errgroup_failure_cancels});
   add_scenario({"errgroup/two failures", waiting, &errgroup_two_failures});
   add_scenario({"errgroup/limit, try_go", waiting, &errgroup_limit});
+  add_scenario({"errgroup/cancel, set_limit", waiting, &errgroup_limit_is_set});
   add_scenario({"errgroup/cancel, wait", waiting, &errgroup_cancel_and_wait});
   add_scenario({"errgroup/parent ends", waiting, &errgroup_parent_ends});
   add_scenario({"errgroup/two rounds", waiting, &errgroup_two_rounds});

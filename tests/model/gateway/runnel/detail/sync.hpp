@@ -47,6 +47,7 @@ inline constexpr time_point never = time_point::max();
 inline constexpr int pauses_before_park = 0;
 inline constexpr unsigned yields_before_park = 0;
 inline constexpr std::uint64_t tasks_per_place = 4;
+inline constexpr std::uint32_t blocks_in_batch = 0;  // the ledger has each block of a task
 
 [[maybe_unused]] inline const char* order_name(std::memory_order order) noexcept {
   switch (order) {
@@ -240,15 +241,23 @@ void start_thread(F&& f, model::place at = model::place::current()) {
 }
 
 class task_thread;
+class task_cache;
+class group_scope;
 struct thread_slot {
   std::uint64_t random_state = 0;
   unsigned yields = yields_before_park;
   unsigned transfers = 0;
   bool runs_timers = false;
   task_thread* tasks = nullptr;
+  task_cache* memory = nullptr;
+  const group_scope* groups = nullptr;
 };
 static_assert(sizeof(thread_slot) <= model::thread_storage_size);
 inline thread_slot& this_thread() noexcept { return *static_cast<thread_slot*>(model::thread_storage()); }
+template <class Done>
+bool yield_until(Done) noexcept {
+  return false;
+}
 inline const void* this_thread_id() noexcept { return model::thread_storage(); }
 
 /// One T for each execution.
