@@ -26,7 +26,7 @@ namespace {
 
 const support::size_parameter sizes[] = {0, 1, 2, 7, std::nullopt};
 const support::size_parameter buffered_sizes[] = {1, 2, 7, std::nullopt};
-constexpr int rounds = 60;
+constexpr int rounds = support::scaled(60, 25);
 
 enum class form { plain, tried, with_ctx, timed, many, selected };
 constexpr form forms[] = {form::plain, form::tried, form::with_ctx, form::timed, form::many, form::selected};

@@ -578,6 +578,20 @@ void check_limits(Operation operation, MakeReady make_ready) {
   check_limits(support::mix::threads, std::move(operation), std::move(make_ready));
 }
 
+/// A context that ends at a limit: that of a coroutine.
+template <class Limit>
+rn::scoped_context limited(Limit limit) {
+  if constexpr (is_length<Limit>)
+    return rn::with_timeout(rn::context(), limit);
+  else
+    return rn::with_deadline(rn::context(), limit);
+}
+/// How the wait of a coroutine ends.
+template <class Awaiter>
+rn::status awaited(Awaiter&& awaiter) {
+  return rn::sync_wait(support::awaits(awaiter)).status();
+}
+
 rn::status any(std::size_t count) { return count > 0 ? rn::status::ok : rn::status::timed_out; }
 
 }  // namespace
@@ -722,6 +736,13 @@ TEST_CASE("T09 B09 any limit: a selector") {
         return s.wait() == 0 ? rn::status::ok : rn::status::timed_out;
       },
       make_ready);
+  check_limits(
+      support::mix::coroutines,
+      [&](auto limit) {
+        const rn::scoped_context ctx = limited(limit);
+        return awaited(plain.async_wait(ctx));
+      },
+      make_ready);
 }
 
 TEST_CASE("T09 B09 any limit: contexts") {
@@ -729,12 +750,6 @@ TEST_CASE("T09 B09 any limit: contexts") {
   INFO(support::name_of(how));
   const rn::channel<int> ch;
   const auto make_ready = [&] { ch.send(1); };
-  const auto limited = [](auto limit) {
-    if constexpr (is_length<decltype(limit)>)
-      return rn::with_timeout(rn::context(), limit);
-    else
-      return rn::with_deadline(rn::context(), limit);
-  };
   const auto receive = [&](const rn::context& ctx) {
     rn::status s = rn::status::would_block;
     support::parties parties(how);
@@ -870,6 +885,15 @@ TEST_CASE("T09 B09 any limit: a future") {
         return how;
       },
       make_ready);
+  check_limits(
+      support::mix::coroutines,
+      [&](auto limit) {
+        const rn::scoped_context ctx = limited(limit);
+        const rn::status how = awaited(answer.async_get(ctx));
+        if (how == rn::status::ok) answer = begin();
+        return how;
+      },
+      make_ready);
   go_on.close();
   CHECK(answer.get() == 7);
 }
@@ -885,6 +909,15 @@ TEST_CASE("T09 B09 any limit: a wait_group") {
           else
             return group.try_wait_until(limit).status();
         }();
+        if (how == rn::status::ok) group.add();
+        return how;
+      },
+      [&] { group.done(); });
+  check_limits(
+      support::mix::coroutines,
+      [&](auto limit) {
+        const rn::scoped_context ctx = limited(limit);
+        const rn::status how = awaited(group.async_wait(ctx));
         if (how == rn::status::ok) group.add();
         return how;
       },
@@ -909,6 +942,15 @@ TEST_CASE("T09 B09 any limit: an errgroup") {
         return how;
       },
       [&] { go_on.send(); });
+  check_limits(
+      support::mix::coroutines,
+      [&](auto limit) {
+        const rn::scoped_context ctx = limited(limit);
+        const rn::status how = rn::sync_wait(group.async_wait(ctx)).status();
+        if (how == rn::status::ok) begin();
+        return how;
+      },
+      [&] { go_on.send(); });
   go_on.close();
   group.wait();
 }
@@ -924,6 +966,17 @@ TEST_CASE("T09 B09 any limit: a guarded value") {
           else
             return flag.try_wait_until(limit, is_set);
         }();
+        if (held) *held = false;
+        return held ? rn::status::ok : rn::status::timed_out;
+      },
+      [&] { flag.with([](bool& b) { b = true; }); });
+  bool (*const as_function)(const bool&) = [](const bool& b) { return b; };
+  check_limits(
+      support::mix::coroutines,
+      [&](auto limit) {
+        const rn::scoped_context ctx = limited(limit);
+        auto waits = flag.async_wait(ctx, as_function);
+        const auto held = rn::sync_wait(support::awaits(waits));
         if (held) *held = false;
         return held ? rn::status::ok : rn::status::timed_out;
       },

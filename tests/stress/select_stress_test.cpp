@@ -76,7 +76,7 @@ rn::task<tokens> send_tokens(party me, const lanes& shared, const rn::context& c
 TEST_CASE("S13 plain peers and selects over channels of four capacities") {
   const auto parties_are = GENERATE(values(support::mixes));
   CAPTURE(support::name_of(parties_are));
-  const int each = support::shared(parties_are, 10000);
+  const int each = support::shared(parties_are, support::scaled(10000, 2000));
   const std::array<rn::channel<int>, 4> channels{rn::channel<int>(0), rn::channel<int>(0), rn::channel<int>(2),
                                                  rn::channel<int>(3)};
   std::array<std::uint64_t, 4> plain_sums{};
@@ -192,7 +192,7 @@ TEST_CASE("values of selects that time out, are canceled, or find a channel clos
 TEST_CASE("S27 S40 selects that send to and receive from every channel, each in another order, pair up exactly") {
   const auto parties_are = GENERATE(values(support::mixes));
   CAPTURE(support::name_of(parties_are));
-  const auto exchanges = static_cast<std::uint32_t>(support::shared(parties_are, 40000));
+  const auto exchanges = static_cast<std::uint32_t>(support::shared(parties_are, support::scaled(40000, 8000)));
   const rn::channel<int> a;
   const rn::channel<int> b;
   const rn::channel<int> c;
@@ -231,7 +231,7 @@ TEST_CASE(
   const auto parties_are = GENERATE(values(support::mixes));
   const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U, std::nullopt}));
   CAPTURE(support::name_of(parties_are), support::name_of(capacity));
-  const int rounds = support::shared(parties_are, 3000);
+  const int rounds = support::shared(parties_are, support::scaled(3000, 800));
   const auto before = support::counted::live();
   for (int i = 0; i < rounds; ++i) {
     auto x = capacity ? rn::make_channel<support::counted>(*capacity) : rn::make_channel<support::counted>(rn::unbounded);

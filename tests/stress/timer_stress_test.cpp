@@ -1,4 +1,5 @@
-// Timers under load: what is started, stopped, received and dropped by several threads at once adds up.
+// Timers under load: what is started, stopped, received and dropped by several threads at once adds up. Those that receive are threads,
+// coroutines, or both.
 #include <runnel/select.hpp>
 #include <runnel/timer.hpp>
 
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "parties.hpp"
 #include "support.hpp"
 
 namespace timer_stress_test {
@@ -14,6 +16,7 @@ namespace timer_stress_test {
 namespace rn = runnel;
 using namespace std::chrono_literals;
 using support::counter;
+using support::party;
 using support::read;
 using support::wait_until;
 
@@ -27,27 +30,33 @@ void dawdle() {
   const rn::time_point until = now() + std::chrono::nanoseconds(rn::detail::random_below(40'000));
   while (now() < until) rn::detail::spin_hint();
 }
+/// Receives until the channel is drained.
+rn::task<> receive_all(party me, rn::recv_channel<rn::time_point> ch, counter& early, counter& received) {
+  for (support::values_of values(me, ch);;) {
+    const auto due = co_await values.next();
+    if (!due) break;
+    if (now() < *due) support::add(early);
+    support::add(received);
+  }
+}
 
 }  // namespace
 
 TEST_CASE("stress: T06 a value is received exactly if no stop or reset took it back") {
+  const auto how = GENERATE(values(support::pure));
+  INFO(support::name_of(how));
   constexpr int threads = 3;
-  constexpr int rounds = 6000;
+  const int rounds = support::shared(how, 6000);
   counter wrong{0};
   support::crew others;
   for (int thread = 0; thread < threads; ++thread)
     others.go([&] {
       counter received{0};
       counter early{0};
-      support::crew receiver;
+      support::parties receiver(how);
       rn::timer t(rn::duration::max());  // destroyed first: closes the channel, and the receiver ends
       const auto ch = t.channel();
-      receiver.go([&, ch] {
-        for (const rn::time_point due : ch) {
-          if (now() < due) support::add(early);
-          support::add(received);
-        }
-      });
+      receiver.go([&, ch](party me) { return receive_all(me, ch, early, received); });
       std::uint32_t started = 0;
       std::uint32_t taken_back = 0;
       t.stop();
@@ -96,32 +105,38 @@ TEST_CASE("stress: T02 a function runs exactly once for each start that was not 
 }
 
 TEST_CASE("stress: T16 afters that are received, dropped and selected while they fall due") {
+  const auto how = GENERATE(values(support::mixes));
+  INFO(support::name_of(how));
   constexpr int threads = 3;
-  constexpr int rounds = 6000;
+  const int rounds = support::shared(how, 6000);
   counter wrong{0};
-  support::crew others;
+  support::parties others(how);
   for (int thread = 0; thread < threads; ++thread)
-    others.go([&] {
+    others.go([&](party me) -> rn::task<> {
       for (int i = 0; i < rounds; ++i) {
         auto ch = rn::after(brief());
         switch (i % 4) {
-          case 0:
-            if (!ch.recv() || ch.recv().status() != rn::status::closed) support::add(wrong);
+          case 0: {
+            const auto due = co_await me.recv(ch);
+            const auto end = co_await me.recv(ch);
+            if (!due || end.status() != rn::status::closed) support::add(wrong);
             break;
+          }
           case 1: dawdle(); break;
           case 2: {
             const auto other = rn::after(brief());
-            if (rn::select(rn::on_recv(ch), rn::on_recv(other)) > 1) support::add(wrong);
+            const std::size_t chosen = co_await me.select(rn::on_recv(ch), rn::on_recv(other));
+            if (chosen > 1) support::add(wrong);
             break;
           }
           default: {
             counter hits{0};
-            const auto take = [&hits](const rn::recv_channel<rn::time_point>& from) {
-              if (from.recv()) support::add(hits);
-            };
             support::crew second;
-            second.go([&take, copy = ch] { take(copy); });
-            take(ch);
+            second.go([&hits, copy = ch] {
+              if (copy.recv()) support::add(hits);
+            });
+            const auto due = co_await me.recv(ch);
+            if (due) support::add(hits);
             second.join();
             if (read(hits) != 1) support::add(wrong);
           }
@@ -134,21 +149,17 @@ TEST_CASE("stress: T16 afters that are received, dropped and selected while they
 }
 
 TEST_CASE("stress: T04 tickers are reset, stopped and destroyed under their receivers") {
-  constexpr int rounds = 150;
+  const auto how = GENERATE(values(support::mixes));
+  INFO(support::name_of(how));
+  const int rounds = support::shared(how, 150);
   for (int i = 0; i < rounds; ++i) {
     const auto policy = i % 3 == 0 ? rn::missed::skip : i % 3 == 1 ? rn::missed::burst : rn::missed::delay;
     auto t = std::make_unique<rn::ticker>(10us, policy);
     const auto ch = t->channel();
     counter received{0};
     counter early{0};
-    support::crew others;
-    for (int receiver = 0; receiver < 2; ++receiver)
-      others.go([&] {
-        for (const rn::time_point due : ch) {
-          if (now() < due) support::add(early);
-          support::add(received);
-        }
-      });
+    support::parties others(how);
+    for (int receiver = 0; receiver < 2; ++receiver) others.go([&](party me) { return receive_all(me, ch, early, received); });
     support::crew resetting;
     resetting.go([&t] {
       for (int k = 0; k < 50; ++k) {
