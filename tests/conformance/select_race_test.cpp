@@ -202,7 +202,7 @@ TEST_CASE("S10 a channel that is closed before the other is emptied counts as re
   const auto how = GENERATE(values(support::mixes));
   INFO(support::name_of(how));
   support::parties parties(how);
-  for (int i = support::shared(how, support::scaled(2000, 500)); i > 0; --i) {
+  for (int i = support::shared(how, support::scaled(2000, 300)); i > 0; --i) {
     const rn::channel<int> a(1);
     const rn::channel<int> b(i % 2 == 0 ? 0U : 1U);
     a.send(1);
@@ -226,7 +226,7 @@ TEST_CASE("S09 B44 a select that sends to four channels sends to one of them") {
   const auto how = GENERATE(values(support::mixes));
   const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U}));
   INFO(support::name_of(how) << ", " << support::name_of(capacity));
-  const int rounds = support::shared(how, support::scaled(20000, 4000));
+  const int rounds = support::shared(how, support::scaled(20000, 1500));
   std::array<rn::channel<int>, 4> lanes{support::make<int>(capacity), support::make<int>(capacity), support::make<int>(capacity),
                                         support::make<int>(capacity)};
   const rn::channel<int> merged(16);
@@ -261,7 +261,7 @@ TEST_CASE("S12 two selects that send to and receive from one channel never meet 
   const auto how = GENERATE(values(support::mixes));
   const std::size_t capacity = GENERATE(0U, 10U);
   INFO(support::name_of(how) << ", capacity " << capacity);
-  const int rounds = support::shared(how, support::scaled(2000, 500));
+  const int rounds = support::shared(how, support::scaled(2000, 300));
   const rn::channel<int> ch(capacity);
   std::array<int, 2> own{};
   support::parties parties(how);
@@ -303,7 +303,7 @@ TEST_CASE("S27 selects that may send or receive pair up, and one plain send take
 TEST_CASE("S40 selects over the same two channels in opposite orders do not block one another") {
   const auto how = GENERATE(values(support::mixes));
   INFO(support::name_of(how));
-  const int rounds = support::shared(how, support::scaled(20000, 4000));
+  const int rounds = support::shared(how, support::scaled(20000, 1500));
   const rn::channel<int> a;
   const rn::channel<int> b;
   std::array<std::uint64_t, 2> balance{};
@@ -326,7 +326,7 @@ TEST_CASE("B42 a select that receives, one that sends, and the end of a context:
   const auto how = GENERATE(values(support::mixes));
   const auto capacity = GENERATE(values<support::size_parameter>({0U, 1U, std::nullopt}));
   INFO(support::name_of(how) << ", " << support::name_of(capacity));
-  for (int i = support::shared(how, support::scaled(2000, 500)); i > 0; --i) {
+  for (int i = support::shared(how, support::scaled(2000, 300)); i > 0; --i) {
     const auto a = support::make<std::unique_ptr<int>>(capacity);
     const rn::channel<int> b;
     rn::scoped_context ctx = rn::with_cancel(rn::context::background());

@@ -16,13 +16,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 SETS = {
     ("every", "plain"): {"scenarios": ["--bound", "2", "--random", "1000"],
-                         "programs": ["--bound", "2", "--random", "1000", "--generate", "250", "--seed", "1"],
+                         "programs": ["--bound", "2", "--random", "1000", "--generate", "200", "--seed", "1"],
                          "weak": ["--bound", "2", "--random", "2000"]},
     ("long", "plain"): {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
                         "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],
                         "weak": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"]},
     # Under a sanitizer an execution takes ten times as long, and each one looks at more: three minutes are for bound 1.
-    ("every", "sanitized"): {"scenarios": ["--bound", "1", "--random", "1000"],
+    ("every", "sanitized"): {"scenarios": ["--bound", "1", "--random", "200"],
                              "programs": ["--bound", "1", "--random", "200", "--generate", "100", "--seed", "1"]},
     ("long", "sanitized"): {"scenarios": ["--bound", "2", "--random", "20000", "--seed", "0", "--most", "2000000000"],
                             "programs": ["--bound", "2", "--random", "5000", "--generate", "500", "--seed", "0"]},
