@@ -9,6 +9,7 @@
 #include <runnel/runtime.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>
+#include <runnel/semaphore.hpp>
 #include <runnel/status.hpp>
 #include <runnel/task.hpp>
 #include <runnel/timer.hpp>

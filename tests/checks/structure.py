@@ -45,7 +45,7 @@ LAYERS = [
     ("groups", "detail/errgroup_core"),
     ("groups", "go"),
     ("groups", "runtime"),
-    ("groups", "errgroup wait_group"),
+    ("groups", "errgroup semaphore wait_group"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
     ("adapters", "detail/asio_operation"),

@@ -9,6 +9,7 @@
 #include <runnel/errgroup.hpp>
 #include <runnel/runtime.hpp>
 #include <runnel/select.hpp>
+#include <runnel/semaphore.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -140,6 +141,12 @@ class party {
   }
   auto wait(rn::selector& cases, const rn::context& ctx) const {
     return either([&] { return cases.wait(ctx); }, [&] { return cases.async_wait(ctx); });
+  }
+  auto acquire(rn::semaphore& from, std::int64_t n) const {
+    return either([&] { from.acquire(n); }, [&] { return from.async_acquire(n); });
+  }
+  auto acquire(const rn::context& ctx, rn::semaphore& from, std::int64_t n) const {
+    return either([&] { return from.acquire(ctx, n); }, [&] { return from.async_acquire(ctx, n); });
   }
   auto sleep_for(rn::duration d) const {
     return either([&] { rn::sleep_for(d); }, [&] { return rn::async_sleep_for(d); });
