@@ -19,7 +19,8 @@ int main() {
   // A task waits without a thread until its share is free. Large images are not overtaken by small ones for ever.
   const auto process = [&](std::int64_t megabytes) -> rn::task<> {
     co_await memory.async_acquire(megabytes);
-    if ((used += megabytes) > limit) exceeded = true;
+    const std::int64_t now_used = used += megabytes;
+    if (now_used > limit) exceeded = true;
     used -= megabytes;
     memory.release(megabytes);
     ++done;

@@ -92,12 +92,13 @@ class semaphore {
     }
     detail::wake_list wakes;
     detail::scoped_lock lock(mutex_);
-    do {
+    for (;;) {
       if (!fits(seen, n)) {
         lock.unlock();
         throw std::logic_error("runnel::semaphore::release: more permits than are held");
       }
-    } while (!word_.compare_exchange(seen, seen + n * one, detail::acq_rel, detail::relaxed));  // [semaphore.word] as above
+      if (word_.compare_exchange(seen, seen + n * one, detail::acq_rel, detail::relaxed)) break;  // [semaphore.word] as above
+    }
     serve(wakes);
     lock.unlock();
     wakes.resume_all();

@@ -99,13 +99,14 @@ class wait_group {
     }
     detail::wake_list wakes;
     detail::scoped_lock lock(mutex_);
-    do {
+    for (;;) {
       if (!fits(count, n)) {
         lock.unlock();
         throw std::logic_error(std::string("runnel::wait_group::") + operation +
                                (n < 0 ? ": the counter would go below zero" : ": the counter would overflow"));
       }
-    } while (!count_.compare_exchange(count, count + n, detail::acq_rel, detail::relaxed));  // [wait_group.count] as above
+      if (count_.compare_exchange(count, count + n, detail::acq_rel, detail::relaxed)) break;  // [wait_group.count] as above
+    }
     if (count + n == 0) wakes.add_all(waiters_, status::ok);
     lock.unlock();  // from here on a waiter may have destroyed the group
     wakes.resume_all();
