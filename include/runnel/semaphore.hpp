@@ -106,8 +106,6 @@ class semaphore {
 
  private:
   friend class detail::semaphore_event;
-  template <bool Limited>
-  friend class detail::acquire_awaiter;
   template <class F>
   friend struct detail::acquire_case;
 
@@ -249,7 +247,8 @@ inline detail::acquire_awaiter<true> semaphore::async_acquire(const context& ctx
   return {ctx, *this, checked("async_acquire", n)};
 }
 
-/// A case of select: n permits of a semaphore, which are held when it is chosen. More than all of them are never there.
+/// A case of select: n permits of a semaphore, which are held when it is chosen. More than all of them are never there. The
+/// semaphore must outlive a selector that has the case.
 template <class F = detail::no_handler>
 [[nodiscard]] detail::acquire_case<F> on_acquire(semaphore& from, std::int64_t n = 1, F&& f = {}) {
   return {from, n, std::forward<F>(f)};

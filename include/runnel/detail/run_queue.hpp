@@ -35,14 +35,14 @@ class run_queue {
       if (head_.compare_exchange(head, head + 1, acq_rel, acquire)) return item;
     }
   }
-  /// Takes half of the items, at least one, and hands each to `take`, if there are `least`. Returns how many. By the owner or a thief.
+  /// Takes half of the items, at least one, and hands each to `take`. Returns how many. By the owner or a thief.
   template <class Take>
-  std::uint64_t take_half(std::uint64_t least, Take take) noexcept {
+  std::uint64_t take_half(Take take) noexcept {
     std::array<work_item*, capacity / 2> items;
     std::uint64_t head = head_.load(acquire);  // [run_queue.head] acquire: as in push
     for (;;) {
       const std::uint64_t size = tail_.load(acquire) - head;  // [run_queue.tail] acquire: as in pop
-      if (size < least) return 0;
+      if (size == 0) return 0;
       if (size > capacity) {  // head is old
         head = head_.load(acquire);
         continue;

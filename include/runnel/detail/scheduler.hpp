@@ -7,7 +7,8 @@
 //    from which others take; what comes from elsewhere goes into the shared queue, under the lock.
 // 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
 // 5. No work is forgotten: who puts work in looks for an idle place afterwards; who makes a place idle looks for work afterwards; all four
-//    are seq_cst. While somebody searches nobody is woken: the last searcher that finds something wakes the next one.
+//    are seq_cst. While somebody searches nobody is woken: the last searcher that finds something wakes the next one
+//    if there is more.
 // 6. What stays in a next slot because the step before it takes long is taken from there by the watch, which the first hand-off
 //    starts, and which ends when all places are idle.
 // 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
@@ -303,15 +304,14 @@ class scheduler final : public resume_place, private task_places {
       p.searching = true;
       searching_.fetch_add(1, seq_cst);  // [scheduler.searching] seq_cst: as in take_idle
     }
-    // Little is left at first to those who have it: who takes each task as it is started is in the way of whoever starts them.
-    for (int i = pauses_before_park - 1;; --i) {
-      if (work_item* const item = steal(p, i > 0 ? worth_taking : 1)) return item;
-      if (i <= 0) break;
+    for (int i = 0;;) {
+      if (work_item* const item = steal(p)) return item;
+      if (++i >= pauses_before_park) break;
       spin_hint();
     }
     // To sleep between two starts from elsewhere costs more than they do.
     work_item* item = nullptr;
-    yield_until([&] { return (item = steal(p, 1)) != nullptr; });
+    yield_until([&] { return (item = steal(p)) != nullptr; });
     return item;
   }
   void stop_searching(place& p, bool found) noexcept {
@@ -422,7 +422,6 @@ class scheduler final : public resume_place, private task_places {
       if (work_item* const item = take_stuck(places_[i])) put(*item, false);
   }
 
-  static constexpr std::uint64_t worth_taking = 8;
   static constexpr std::chrono::milliseconds watch_period{1};
   static constexpr std::chrono::milliseconds longest_watch_period{8};
 

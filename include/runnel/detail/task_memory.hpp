@@ -65,7 +65,7 @@ class task_memory_depot {
     {
       shelf& s = shelves_[index];
       const scoped_lock lock(mutex_);
-      if (s.count.load(relaxed) < most) {  // relaxed: as above
+      if (s.count.load(relaxed) + blocks_in_batch <= most) {  // relaxed: as above
         batch->next_batch = std::exchange(s.batches, batch);
         s.count.fetch_add(blocks_in_batch, relaxed);  // relaxed: as above
         return;
@@ -165,7 +165,6 @@ class in_task_memory {
   static void* operator new(std::size_t size, std::align_val_t alignment) {
     return allocate_for_task(size, static_cast<std::size_t>(alignment));
   }
-  static void* operator new(std::size_t /*size*/, void* at) noexcept { return at; }
   static void operator delete(void* memory, std::size_t size) noexcept { release_for_task(memory, size); }
   static void operator delete(void* memory, std::size_t size, std::align_val_t alignment) noexcept {
     release_for_task(memory, size, static_cast<std::size_t>(alignment));

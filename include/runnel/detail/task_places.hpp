@@ -95,12 +95,12 @@ class task_places {
   /// The place's queue is full: half of it goes to the shared queue.
   RUNNEL_NOINLINE void overflow(place& p, work_item& item) noexcept {
     const scoped_lock lock(mutex_);
-    p.queue.take_half(1, [this](work_item& moved) noexcept { append(moved); });
+    p.queue.take_half([this](work_item& moved) noexcept { append(moved); });
     append(item);
   }
-  /// Takes from the shared queue one item, and this place's share of the others into its own, if there are `least`, which is at least one.
-  work_item* take_injected(place& p, std::uint64_t least = 1) noexcept {
-    if (injected_.load(seq_cst) < least) return nullptr;  // [scheduler.injected] seq_cst: as in append
+  /// Takes from the shared queue one item, and this place's share of the others into its own.
+  work_item* take_injected(place& p) noexcept {
+    if (injected_.load(seq_cst) == 0) return nullptr;  // [scheduler.injected] seq_cst: as in append
     const scoped_lock lock(mutex_);
     work_item* const item = detach_first();
     std::uint64_t share = std::min(injected_.load(relaxed) / count_, run_queue::capacity / 2);  // relaxed: under the lock
@@ -124,14 +124,13 @@ class task_places {
     if (work_item* const item = p.queue.pop()) return item;
     return take_injected(p);
   }
-  /// Takes from somebody who has at least `least`.
-  work_item* steal(place& p, std::uint64_t least) noexcept {
+  work_item* steal(place& p) noexcept {
     const unsigned start = random_below(count_);
     for (unsigned i = 0; i < count_; ++i) {
       place& victim = places_[(start + i) % count_];
       if (&victim == &p) continue;
       work_item* first = nullptr;
-      victim.queue.take_half(least, [&](work_item& item) noexcept {
+      victim.queue.take_half([&](work_item& item) noexcept {
         if (first == nullptr)
           first = &item;
         else
@@ -139,7 +138,7 @@ class task_places {
       });
       if (first != nullptr) return first;
     }
-    return take_injected(p, least);
+    return take_injected(p);
   }
   [[nodiscard]] bool has_work() const noexcept {
     if (injected_.load(seq_cst) != 0) return true;  // [scheduler.injected] seq_cst: as in append
