@@ -70,8 +70,10 @@ class errgroup_task : public in_task_memory {
 
  private:
   void end(std::exception_ptr&& error) noexcept {
+    // Before f lets go of what others wait for: they might fail because of that, and come first.
+    if (error != nullptr) group_->fail_task(std::move(error));
     f_.reset();
-    std::exchange(group_, nullptr)->end_task(std::move(error));
+    std::exchange(group_, nullptr)->end_task();
   }
 
   std::optional<F> f_;

@@ -4,6 +4,7 @@
 #include <runnel/channel.hpp>
 #include <runnel/context.hpp>
 #include <runnel/errgroup.hpp>
+#include <runnel/fan.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
 #include <runnel/runtime.hpp>

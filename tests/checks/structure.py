@@ -46,6 +46,8 @@ LAYERS = [
     ("groups", "go"),
     ("groups", "runtime"),
     ("groups", "errgroup semaphore wait_group"),
+    ("patterns", "detail/fan_tasks"),
+    ("patterns", "fan"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
     ("adapters", "detail/asio_operation"),

@@ -137,12 +137,10 @@ class errgroup_core {
   }
   /// Takes enter() back: the task could not be started.
   void abandon() noexcept { leave_group(false); }
-  /// The end of a task, and its failure or null. The last access of the task to the group.
-  void end_task(std::exception_ptr error) noexcept {
-    const bool stopped = parent_.done();
-    if (error != nullptr) fail(std::move(error), stopped);
-    leave_group(stopped);
-  }
+  /// The failure of a task, which is going to end.
+  void fail_task(std::exception_ptr error) noexcept { fail(std::move(error), parent_.done()); }
+  /// The end of a task. Its last access to the group.
+  void end_task() noexcept { leave_group(parent_.done()); }
 
   void cancel() noexcept {
     const bool stopped = parent_.done();
