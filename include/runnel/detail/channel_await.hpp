@@ -67,7 +67,7 @@ class recv_many_awaiter final : private One {
       : One(std::forward<Args>(args)..., core), core_(core), out_(&out), max_(max) {}
   bool await_ready() {
     if (max_ == 0) return true;
-    make_room();  // before a value is taken, which would be lost
+    make_room(*out_);
     return One::await_ready();
   }
   using One::await_suspend;
@@ -76,21 +76,10 @@ class recv_many_awaiter final : private One {
     recv_result<T> first = One::await_resume();
     if (!first) return 0;
     out_->push_back(std::move(*first));
-    std::size_t count = 1;
-    for (storage<T> room; count < max_; ++count) {
-      make_room();
-      if (core_->try_recv(room.get()) != trial::done) break;
-      out_->push_back(std::move(*room.get()));
-      std::destroy_at(room.get());
-    }
-    return count;
+    return 1 + append_received(*core_, *out_, max_ - 1);
   }
 
  private:
-  void make_room() {
-    if (out_->size() == out_->capacity()) out_->reserve(2 * out_->size() + 8);
-  }
-
   channel_core<T>* core_;
   std::vector<T>* out_;
   std::size_t max_;

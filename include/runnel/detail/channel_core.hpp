@@ -23,6 +23,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
@@ -102,6 +103,14 @@ class channel_core {
       return received;
     }
     return try_recv_slow(to);
+  }
+
+  /// Appends what a ring has, at most `most`, for which there is room in `out`. Returns: how many; 0 also where try_recv may say more.
+  std::size_t try_recv_batch(std::vector<T>& out, std::size_t most) noexcept {
+    if (kind_ != store_kind::bounded || (state_.load(relaxed) & receivers_wait) != 0) return 0;  // [channel_core.state] as above
+    const std::size_t count = ring_.try_pop_many(most, [&out](T&& value) { out.push_back(std::move(value)); });
+    if (count != 0 && (state_.load(seq_cst) & senders_wait) != 0) settle();  // [channel_core.state] seq_cst: as above
+    return count;
   }
 
   // Waiting: the node's value is where the value is, or goes.

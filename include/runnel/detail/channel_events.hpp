@@ -3,6 +3,9 @@
 
 #include <runnel/detail/channel_core.hpp>
 
+#include <algorithm>
+#include <vector>
+
 namespace runnel::inline RUNNEL_ABI::detail {
 
 inline status as_status(trial t) noexcept {
@@ -12,6 +15,29 @@ inline status as_status(trial t) noexcept {
     case trial::would_block: break;
   }
   return status::would_block;
+}
+
+/// Makes room for one more before it is taken, as it would be lost else. Throws: std::bad_alloc.
+template <class T>
+void make_room(std::vector<T>& out) {
+  if (out.size() == out.capacity()) out.reserve(2 * out.size() + 8);
+}
+/// Appends what is there, at most `most`. Returns: how many. Throws: std::bad_alloc; what was taken until then has been appended.
+template <class T>
+std::size_t append_received(channel_core<T>& core, std::vector<T>& out, std::size_t most) {
+  std::size_t count = 0;
+  while (count < most) {
+    make_room(out);
+    const std::size_t taken = core.try_recv_batch(out, std::min(most - count, out.capacity() - out.size()));
+    count += taken;
+    if (taken != 0) continue;
+    storage<T> room;
+    if (core.try_recv(room.get()) != trial::done) break;
+    out.push_back(std::move(*room.get()));
+    std::destroy_at(room.get());
+    ++count;
+  }
+  return count;
 }
 
 /// A receive from `core`, which is null for a nil channel, into the raw storage at `to`.

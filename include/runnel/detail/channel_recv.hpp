@@ -148,17 +148,18 @@ class recv_operations : public Base {
   }
   template <class Limit>
   std::size_t get_many(std::vector<value_t>& out, std::size_t max, const Limit& limit) const {
-    std::size_t count = 0;
-    while (count < max) {
-      if (out.size() == out.capacity()) out.reserve(2 * out.size() + 8);  // before a value is taken, which would be lost
-      storage<value_t> room;
-      const status s = count == 0 ? take(room.get(), limit) : take(room.get(), no_wait{});
-      if (s != status::ok) break;
-      out.push_back(std::move(*room.get()));
-      std::destroy_at(room.get());
-      ++count;
+    if (max == 0) return 0;
+    auto* const core = channel_access::core(*this);
+    if (core != nullptr) {
+      const std::size_t count = append_received(*core, out, max);
+      if (count != 0) return count;
     }
-    return count;
+    make_room(out);
+    storage<value_t> room;
+    if (limit.template wait<recv_event<value_t>>(core, room.get()) != status::ok) return 0;
+    out.push_back(std::move(*room.get()));
+    std::destroy_at(room.get());
+    return 1 + append_received(*core, out, max - 1);
   }
 };
 
