@@ -7,6 +7,7 @@
 #include <runnel/fan.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
+#include <runnel/pipeline.hpp>
 #include <runnel/runtime.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>

@@ -48,6 +48,11 @@ LAYERS = [
     ("groups", "errgroup semaphore wait_group"),
     ("patterns", "detail/fan_tasks"),
     ("patterns", "fan"),
+    ("patterns", "detail/pipeline_sources"),
+    ("patterns", "detail/pipeline_steps"),
+    ("patterns", "detail/pipeline_run"),
+    ("patterns", "detail/pipeline_stages"),
+    ("patterns", "pipeline"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
     ("adapters", "detail/asio_operation"),

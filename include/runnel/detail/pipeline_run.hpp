@@ -1,0 +1,181 @@
+// One run of a pipeline: its steps in chains, each chain a task, and channels between them.
+//
+// 1. A chain ends above a stage that needs a channel in front of it: one of several workers, a buffer, a stage of the user's, a batch with
+//    a time limit. Without such a stage there is one chain, and whoever runs the pipeline runs it.
+// 2. The tasks are those of one group: a failure cancels them all, and comes out of the group.
+// 3. A chain that ends early, as with take, ends those above it by the end of its stream_step: their channel has no receiver then, and
+//    their context is canceled. That context is below the chain's own, so that it reaches whoever waits for the user further up.
+#pragma once
+
+#include <runnel/detail/pipeline_steps.hpp>
+#include <runnel/errgroup.hpp>
+
+#include <array>
+#include <tuple>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+/// The capacity of the channels between two tasks where no buffer() says another.
+inline constexpr std::size_t between_tasks = 64;
+
+/// What a stage becomes in a run: a step of the chain, which may need a channel above it; a stream, which other tasks fill; or the end.
+enum class stage_kind : std::uint8_t { step, step_below_channel, stream, sink, parallel_sink };
+constexpr bool needs_channel(stage_kind kind) noexcept { return kind != stage_kind::step && kind != stage_kind::sink; }
+constexpr bool ends_pipeline(stage_kind kind) noexcept { return kind == stage_kind::sink || kind == stage_kind::parallel_sink; }
+
+/// Awaits what a chain waits for.
+template <class Chain>
+class chain_run {
+ public:
+  static task<> wait(Chain& chain, step_state& s) {
+    if (s.why == pause::call) {
+      co_await std::move(*s.awaits);
+    } else if constexpr (std::remove_cvref_t<decltype(chain.source())>::is_channel) {
+      auto& source = chain.source();
+      if (s.due == never) {
+        source.accept(co_await source.wait(s.ctx));
+      } else {
+        const scoped_context until = with_deadline(s.ctx, s.due);
+        source.accept(co_await source.wait(until));
+      }
+      s.due = never;
+    }
+  }
+};
+
+/// A chain whose values go into a channel, as a task.
+template <class Chain>
+class segment {
+  using value_type = typename Chain::value_type;
+
+ public:
+  segment(Chain&& chain, const context& ctx, send_channel<value_type> to)
+      : chain_(std::move(chain)), ctx_(ctx), to_(std::move(to)) {}
+  task<> operator()() { return run(*this); }
+
+ private:
+  static task<> run(segment& self) {
+    step_state s(self.ctx_);
+    try {
+      for (;;) {
+        std::optional<value_type> value = self.chain_.next(s);
+        if (value) {
+          status sent = self.to_.try_send(*std::move(value)).status();
+          if (sent == status::would_block) {
+            const send_result waited = co_await self.to_.async_send(context(), *std::move(value));
+            sent = waited.status();
+          }
+          if (sent != status::ok) co_return;  // nobody wants more
+        } else if (s.why == pause::ended) {
+          co_return;
+        } else {
+          co_await chain_run<Chain>::wait(self.chain_, s);
+        }
+      }
+    } catch (...) {
+      if (!self.ctx_.done() || !is_cancellation(std::current_exception())) throw;  // else it says that it was told to stop
+    }
+  }
+
+  Chain chain_;
+  context ctx_;
+  send_channel<value_type> to_;
+};
+
+/// Runs a chain that ends in a sink. Throws: context_error if the context has ended it.
+template <class Chain>
+class sink_run {
+ public:
+  static task<> run(Chain& chain, const context& ctx) {
+    step_state s(ctx);
+    chain.next(s);
+    while (s.why != pause::ended) {
+      co_await chain_run<Chain>::wait(chain, s);
+      chain.next(s);
+    }
+    if (s.canceled) ctx.throw_if_done();
+  }
+};
+/// The same, as a task.
+template <class Chain>
+class sink_segment {
+ public:
+  sink_segment(Chain&& chain, const context& ctx) : chain_(std::move(chain)), ctx_(ctx) {}
+  task<> operator()() { return sink_run<Chain>::run(chain_, ctx_); }
+
+ private:
+  Chain chain_;
+  context ctx_;
+};
+
+template <class Chain>
+inline constexpr bool is_stream = false;
+template <class T>
+inline constexpr bool is_stream<stream_step<T>> = true;
+
+/// Puts the chains of a run together, from the source on, and starts their tasks. It lives until they have ended.
+template <class Stages, class Result, std::size_t Channels>
+class assembly {
+ public:
+  assembly(errgroup& group, Stages& stages, Result& result) : group_(group), stages_(stages), result_(result), ctx_(group.ctx()) {
+    for (std::size_t i = 0; i < Channels; ++i) above_[i].emplace(with_cancel(i == 0 ? ctx_ : *above_[i - 1]));
+  }
+  assembly(const assembly&) = delete;
+  assembly& operator=(const assembly&) = delete;
+  ~assembly() = default;
+
+  /// Adds the stages from the number First on to a chain below which there will be so many channels.
+  template <std::size_t First, std::size_t Below, class Chain>
+  void add(Chain chain) {
+    auto& stage = std::get<First>(stages_);
+    constexpr stage_kind kind = std::remove_cvref_t<decltype(stage)>::kind;
+    if constexpr (kind == stage_kind::step) {
+      add<First + 1, Below>(stage.bind(std::move(chain)));
+    } else if constexpr (kind == stage_kind::sink) {
+      static_assert(Below == 0);
+      group_.go(sink_segment(stage.bind(std::move(chain), result_), ctx_));
+    } else {
+      auto [values, upstream] = start<Below>(std::move(chain), stage.capacity());
+      using input = stream_step<typename Chain::value_type>;
+      if constexpr (kind == stage_kind::step_below_channel) {
+        add<First + 1, Below - 1>(stage.bind(input(std::move(values), std::move(upstream))));
+      } else if constexpr (kind == stage_kind::stream) {
+        auto answers = stage.start(group_, std::move(values), ctx_);
+        using answer = typename decltype(answers)::value_type;
+        add<First + 1, Below - 1>(stream_step<answer>(std::move(answers), std::move(upstream)));
+      } else {
+        static_assert(Below == 1);
+        upstream_ = std::move(upstream);  // canceled when all workers have ended
+        for (std::size_t i = 0; i < stage.count(); ++i)
+          group_.go(sink_segment(stage.bind(input(values, std::nullopt, 1), result_), ctx_));
+      }
+    }
+  }
+
+ private:
+  template <class T>
+  struct stream {
+    recv_channel<T> values;
+    std::optional<scoped_context> upstream;
+  };
+  /// Starts a chain as a task, with a channel below it; of one that only passes a channel on, it takes that.
+  template <std::size_t Below, class Chain>
+  stream<typename Chain::value_type> start(Chain&& chain, std::size_t capacity) {
+    if constexpr (is_stream<Chain>) {
+      return {chain.take_values(), chain.take_upstream()};
+    } else {
+      auto ends = make_channel<typename Chain::value_type>(capacity);
+      group_.go(segment<Chain>(std::move(chain), *above_[Below - 1], std::move(ends.send)));
+      return {std::move(ends.recv), std::exchange(above_[Below - 1], std::nullopt)};
+    }
+  }
+
+  errgroup& group_;
+  Stages& stages_;
+  Result& result_;
+  const context ctx_;                                          // of the chain with the sink
+  std::array<std::optional<scoped_context>, Channels> above_;  // of the chain above the channel of each number, from the sink
+  std::optional<scoped_context> upstream_;                     // of workers
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail
