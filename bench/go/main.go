@@ -287,6 +287,16 @@ func sieve(items int) time.Duration {
 	})
 }
 
+// pipeline is a source, a stage and a sink, with room for 1024 between them.
+func pipeline(items int) time.Duration {
+	first, second := make(chan uint64, 1024), make(chan uint64, 1024)
+	return together(sending(first, items), func() {
+		for i := 0; i < items; i++ {
+			second <- 3 * <-first
+		}
+	}, receiving(second, items))
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: main SECONDS REGEX")
@@ -321,6 +331,8 @@ func main() {
 		{"W10/task_wait_group/go", 10000, startJoin},
 		{"W10/one_by_one/go", 10000, oneByOne},
 		{"W12/sieve_2000/go", hops, sieve},
+		{"W13/threads_by_hand/go", 1 << 18, pipeline},
+		{"W13/pipeline_tasks/go", 1 << 18, pipeline},
 	} {
 		if !only.MatchString(b.name) {
 			continue
