@@ -8,6 +8,7 @@
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
 #include <runnel/pipeline.hpp>
+#include <runnel/once.hpp>
 #include <runnel/runtime.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>

@@ -53,6 +53,7 @@ LAYERS = [
     ("patterns", "detail/pipeline_run"),
     ("patterns", "detail/pipeline_stages"),
     ("patterns", "pipeline"),
+    ("patterns", "once"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
     ("adapters", "detail/asio_operation"),
