@@ -9,6 +9,7 @@
 #include <runnel/guarded.hpp>
 #include <runnel/pipeline.hpp>
 #include <runnel/once.hpp>
+#include <runnel/oneshot.hpp>
 #include <runnel/runtime.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>
@@ -18,3 +19,4 @@
 #include <runnel/timer.hpp>
 #include <runnel/version.hpp>
 #include <runnel/wait_group.hpp>
+#include <runnel/watch.hpp>

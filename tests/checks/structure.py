@@ -54,6 +54,7 @@ LAYERS = [
     ("patterns", "detail/pipeline_stages"),
     ("patterns", "pipeline"),
     ("patterns", "once"),
+    ("patterns", "once oneshot watch"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
     ("adapters", "detail/asio_operation"),
