@@ -3,6 +3,7 @@
 
 #include <runnel/detail/await.hpp>
 #include <runnel/detail/guard_core.hpp>
+#include <runnel/rw_guarded.hpp>
 
 #include <concepts>
 #include <functional>

@@ -11,6 +11,7 @@
 #include <runnel/once.hpp>
 #include <runnel/oneshot.hpp>
 #include <runnel/runtime.hpp>
+#include <runnel/rw_guarded.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>
 #include <runnel/semaphore.hpp>

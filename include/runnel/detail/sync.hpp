@@ -247,6 +247,7 @@ void start_thread(F&& f) {
 class task_thread;
 class task_cache;
 class group_scope;
+class read_scope;
 
 /// What each thread keeps for itself. Trivially destructible, so that it can be used while the thread ends.
 struct thread_slot {
@@ -257,6 +258,7 @@ struct thread_slot {
   task_thread* tasks = nullptr;          // while it runs tasks of a runtime: see blocking.hpp
   task_cache* memory = nullptr;          // of a worker: see task_memory.hpp
   const group_scope* groups = nullptr;   // whose functions it is in: see errgroup_core.hpp
+  const read_scope* reads = nullptr;     // what it reads, in functions: see rw_core.hpp
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;

@@ -243,6 +243,7 @@ void start_thread(F&& f, model::place at = model::place::current()) {
 class task_thread;
 class task_cache;
 class group_scope;
+class read_scope;
 struct thread_slot {
   std::uint64_t random_state = 0;
   unsigned yields = yields_before_park;
@@ -251,6 +252,7 @@ struct thread_slot {
   task_thread* tasks = nullptr;
   task_cache* memory = nullptr;
   const group_scope* groups = nullptr;
+  const read_scope* reads = nullptr;
 };
 static_assert(sizeof(thread_slot) <= model::thread_storage_size);
 inline thread_slot& this_thread() noexcept { return *static_cast<thread_slot*>(model::thread_storage()); }
