@@ -10,11 +10,13 @@
 #include <runnel/pipeline.hpp>
 #include <runnel/once.hpp>
 #include <runnel/oneshot.hpp>
+#include <runnel/rate_limiter.hpp>
 #include <runnel/runtime.hpp>
 #include <runnel/rw_guarded.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>
 #include <runnel/semaphore.hpp>
+#include <runnel/singleflight.hpp>
 #include <runnel/status.hpp>
 #include <runnel/task.hpp>
 #include <runnel/timer.hpp>

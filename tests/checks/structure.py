@@ -56,6 +56,7 @@ LAYERS = [
     ("patterns", "pipeline"),
     ("patterns", "once"),
     ("patterns", "once oneshot watch"),
+    ("patterns", "once oneshot rate_limiter singleflight watch"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
     ("adapters", "detail/asio_operation"),
