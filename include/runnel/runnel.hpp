@@ -7,9 +7,9 @@
 #include <runnel/fan.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
-#include <runnel/pipeline.hpp>
 #include <runnel/once.hpp>
 #include <runnel/oneshot.hpp>
+#include <runnel/pipeline.hpp>
 #include <runnel/rate_limiter.hpp>
 #include <runnel/runtime.hpp>
 #include <runnel/rw_guarded.hpp>

@@ -54,8 +54,6 @@ LAYERS = [
     ("patterns", "detail/pipeline_run"),
     ("patterns", "detail/pipeline_stages"),
     ("patterns", "pipeline"),
-    ("patterns", "once"),
-    ("patterns", "once oneshot watch"),
     ("patterns", "once oneshot rate_limiter singleflight watch"),
     ("umbrella", "runnel"),
     ("adapters", "detail/asio_context"),  # on top: the umbrella brings none of them
