@@ -28,9 +28,10 @@ enum class pause : std::uint8_t { ended, input, call };
 
 /// What the steps of a chain and the task that runs them tell each other.
 struct step_state {
-  explicit step_state(const context& c) noexcept : ctx(c) {}
+  explicit step_state(const context& c) noexcept : ctx(c), scope(context_access::scope(c)) {}
 
   const context& ctx;
+  cancel_scope* const scope;  // of the context, which is looked at for each value
   pause why = pause::ended;
   bool canceled = false;     // with `ended`: because of the context
   time_point due = never;    // with `input`: when to ask again at the latest
@@ -42,7 +43,7 @@ struct step_state {
   }
   /// Whether the run is to end now.
   bool is_canceled() noexcept {
-    if (!ctx.done()) [[likely]]
+    if (scope == nullptr || !scope->done()) [[likely]]
       return false;
     why = pause::ended;
     canceled = true;

@@ -121,22 +121,20 @@ class ring {
   std::size_t try_pop_many(std::size_t most, Put put) noexcept {
     std::uint64_t head = head_.load(acquire);  // [ring.head] acquire: pairs with the claim
     for (;;) {
-      std::uint64_t end = head;
       std::size_t count = 0;
+      std::uint64_t end = head;
       // [ring.stamp] acquire: sees the values that were moved in. While the head is what it was, they stay there.
-      while (count < most && slot_of(end).stamp.load(acquire) == end + full) {
-        end = after(end);
-        ++count;
-      }
+      for (; count < most && slot_of(end).stamp.load(acquire) == end + full; end = after(end)) ++count;
       if (count == 0) return 0;
-      if (!head_.compare_exchange(head, end, seq_cst, acquire)) continue;  // [ring.head] seq_cst: as in try_pop
-      for (; head != end; head = after(head)) {
-        slot& at = slot_of(head);
-        put(std::move(*at.value()));
-        std::destroy_at(at.value());
-        at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: as in try_pop
+      if (head_.compare_exchange(head, end, seq_cst, acquire)) {  // [ring.head] seq_cst: as in try_pop
+        for (; head != end; head = after(head)) {
+          slot& at = slot_of(head);
+          put(std::move(*at.value()));
+          std::destroy_at(at.value());
+          at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: as in try_pop
+        }
+        return count;
       }
-      return count;
     }
   }
 
