@@ -1,6 +1,7 @@
 // Everything of the library in one include.
 #pragma once
 
+#include <runnel/broadcast.hpp>
 #include <runnel/channel.hpp>
 #include <runnel/context.hpp>
 #include <runnel/errgroup.hpp>

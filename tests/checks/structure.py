@@ -48,7 +48,7 @@ LAYERS = [
     ("groups", "runtime"),
     ("groups", "errgroup semaphore wait_group"),
     ("patterns", "detail/fan_tasks"),
-    ("patterns", "fan"),
+    ("patterns", "broadcast fan"),
     ("patterns", "detail/pipeline_sources"),
     ("patterns", "detail/pipeline_steps"),
     ("patterns", "detail/pipeline_run"),

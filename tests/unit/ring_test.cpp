@@ -56,6 +56,36 @@ TEST_CASE("C26 C69 a ring holds exactly its capacity, lap after lap, also where 
     }
 }
 
+TEST_CASE("a ring says whether it is full, and gives its oldest value away only then, also where positions wrap around") {
+  for (const std::size_t capacity : {1, 2, 3, 7, 8})
+    for (const std::uint64_t lap : first_laps) {
+      CAPTURE(capacity, lap);
+      rd::ring<int> ring;
+      ring.allocate(capacity, lap);
+      int in = 0;
+      int out = 0;
+      rd::storage<int> oldest;
+      for (int round = 0; round < 40; ++round) {
+        while (!ring.is_full()) {
+          REQUIRE_FALSE(ring.pop_if_full(oldest.get()));
+          REQUIRE(ring.try_push(in) == trial::done);
+          ++in;
+        }
+        REQUIRE(ring.size() == capacity);
+        REQUIRE(ring.pop_if_full(oldest.get()));
+        REQUIRE(*oldest.get() == out++);
+        if (round % 3 == 0 && ring.size() > 0) REQUIRE(pop(ring) == out++);
+      }
+      while (!ring.is_full() && ring.try_push(in) == trial::done) {
+      }
+      ring.close();
+      CHECK_FALSE(ring.is_full());  // a push need not wait
+      CHECK(ring.pop_if_full(oldest.get()));
+      while (pop(ring) != -1) {
+      }
+    }
+}
+
 TEST_CASE("C69 a ring at any fill goes on correctly across the wrap") {
   for (std::size_t capacity = 1; capacity <= 17; ++capacity)
     for (std::size_t fill = 1; fill <= capacity; ++fill) {

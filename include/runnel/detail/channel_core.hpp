@@ -113,6 +113,11 @@ class channel_core {
     return count;
   }
 
+  /// For the one sender of a bounded channel: whether it would have to wait. If it joins without a value, it waits until it would not.
+  [[nodiscard]] bool is_full() const noexcept { return ring_.is_full(); }
+  /// The same: takes the oldest value, to the raw storage at `to`, if the channel is full.
+  bool pop_if_full(T* to) noexcept { return ring_.pop_if_full(to); }
+
   // Waiting: the node's value is where the value is, or goes.
 
   void join_senders(wait_node& node) noexcept { join(node, senders_, receivers_, true); }
@@ -257,7 +262,11 @@ class channel_core {
     bool served = true;
     while (served) {
       served = serve(receivers_, wakes, [this](T* to) { return store_pop(to); });
-      if (kind_ == store_kind::bounded) served |= serve(senders_, wakes, [this](T* from) { return store_push(*from); });
+      if (kind_ == store_kind::bounded)
+        served |= serve(senders_, wakes, [this](T* from) {
+          if (from != nullptr) return store_push(*from);
+          return is_full() ? trial::would_block : trial::done;
+        });
     }
     set_waiting();
     check_invariants();

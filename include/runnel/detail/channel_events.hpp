@@ -111,4 +111,21 @@ class send_event final : public selectable {
   status outcome_ = status::ok;
 };
 
+/// That a bounded channel has room, or is closed. Only for whoever alone sends to it: then the room stays.
+template <class T>
+class room_event final : public selectable {
+ public:
+  explicit room_event(channel_core<T>& core) noexcept : core_(&core) {}
+  attempt try_now() override { return core_->is_full() ? attempt::not_yet : attempt::done; }
+  void join(wait_node& node) override {
+    node.value = nullptr;
+    core_->join_senders(node);
+  }
+  bool leave(wait_node& node) noexcept override { return core_->leave_senders(node); }
+  bool finish(wait_node&) noexcept override { return true; }
+
+ private:
+  channel_core<T>* core_;
+};
+
 }  // namespace runnel::inline RUNNEL_ABI::detail

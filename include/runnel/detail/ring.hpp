@@ -138,6 +138,26 @@ class ring {
     }
   }
 
+  // For a ring that has one sender at a time, which calls these: the tail stays as it is meanwhile.
+
+  /// Whether there is no room for a push, which is not closed.
+  [[nodiscard]] bool is_full() const noexcept {
+    const std::uint64_t tail = tail_.load(acquire);  // [ring.tail] acquire: as in closed
+    // [ring.head] seq_cst: as in try_push, sees every claim whose claimer saw no sender waiting
+    return (tail & closed_bit) == 0 && head_.load(seq_cst) + lap_size_ == tail;
+  }
+  /// Claims the head if the ring is full, moves its value, the oldest, to the raw storage at `to`, stamps the slot free.
+  bool pop_if_full(T* to) noexcept {
+    std::uint64_t head = (tail_.load(acquire) & ~closed_bit) - lap_size_;  // [ring.tail] acquire: as above
+    // [ring.head] seq_cst: as in try_pop. It still is a lap behind: so the ring was full up to this instant.
+    if (!head_.compare_exchange(head, after(head), seq_cst, relaxed)) return false;
+    slot& at = slot_of(head);
+    std::construct_at(to, std::move(*at.value()));
+    std::destroy_at(at.value());
+    at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: as in try_pop
+    return true;
+  }
+
   /// Sets CLOSED: no claim after this succeeds.
   void close() noexcept {
     tail_.fetch_or(closed_bit, seq_cst);
