@@ -1,10 +1,13 @@
+#include <runnel/channel.hpp>
 #include <runnel/context.hpp>
 #include <runnel/errgroup.hpp>
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
@@ -420,6 +423,17 @@ TEST_CASE("a limit may be taken away as soon as no task runs, whoever waits for 
     group.wait();
     REQUIRE(ran.load(rn::detail::acquire) == 2);
   }
+}
+
+TEST_CASE("E07 a failure counts before its task's function is destroyed: what others make of that does not hide it") {
+  rn::errgroup group;
+  bool was_canceled = false;
+  std::shared_ptr<void> told(nullptr, [&was_canceled, ctx = group.ctx()](void*) { was_canceled = ctx.done(); });
+  auto ends = rn::make_channel<int>();
+  group.go([to = std::move(ends.send)] { to.send(1); });  // throws when nobody can receive any more
+  group.go([from = std::move(ends.recv), last = std::move(told)] { throw std::runtime_error("the root of it"); });
+  CHECK(what_of(group.wait_result()) == "the root of it");
+  CHECK(was_canceled);
 }
 
 }  // namespace errgroup_test
