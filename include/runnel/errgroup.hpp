@@ -46,7 +46,7 @@ class errgroup_task : public in_task_memory {
   void enter(errgroup_core& group) noexcept { group_ = &group; }
 
   void operator()() noexcept {
-    const group_scope inside(*group_);
+    const group_scope inside(group_);
     std::exception_ptr error;
     try {
       if constexpr (std::invocable<F, const context&>)

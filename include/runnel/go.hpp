@@ -192,7 +192,9 @@ class future {
     return *state_;
   }
   status wait_for_answer(const char* operation, time_point deadline) const {
-    detail::future_event event(core(operation));
+    detail::future_core& answer = core(operation);
+    if (deadline == detail::never && !answer.ready()) answer.run_in_waiter();
+    detail::future_event event(answer);
     return detail::wait_event(event, deadline);
   }
   R take() {

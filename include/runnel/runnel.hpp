@@ -24,3 +24,4 @@
 #include <runnel/version.hpp>
 #include <runnel/wait_group.hpp>
 #include <runnel/watch.hpp>
+#include <runnel/worker_pool.hpp>

@@ -13,6 +13,7 @@
 
 #include <runnel/context.hpp>
 #include <runnel/detail/await.hpp>
+#include <runnel/detail/group_scope.hpp>
 #include <runnel/task.hpp>
 
 #include <optional>
@@ -37,28 +38,6 @@ inline bool is_cancellation(const std::exception_ptr& error) noexcept {
     return false;
   }
 }
-
-class errgroup_core;
-
-/// Says that this thread runs a function of a group. On its stack.
-class group_scope {
- public:
-  explicit group_scope(const errgroup_core& group) noexcept : group_(&group), outer_(std::exchange(this_thread().groups, this)) {}
-  group_scope(const group_scope&) = delete;
-  group_scope& operator=(const group_scope&) = delete;
-  ~group_scope() { this_thread().groups = outer_; }
-
-  /// Not inlined: as current_place().
-  RUNNEL_NOINLINE static bool is_inside(const errgroup_core& group) noexcept {
-    const group_scope* at = this_thread().groups;
-    while (at != nullptr && at->group_ != &group) at = at->outer_;
-    return at != nullptr;
-  }
-
- private:
-  const errgroup_core* group_;
-  const group_scope* outer_;
-};
 
 class errgroup_core {
  public:
@@ -327,7 +306,7 @@ class errgroup_core {
     if (pins_.fetch_sub(one_pin, acq_rel) < 2 * one_pin) wakes.add_all(joiners_, status::ok);
   }
   void refuse_own_task() const {
-    if (!group_scope::is_inside(*this)) return;
+    if (!group_scope::is_inside(this)) return;
     throw std::logic_error("runnel::errgroup::wait: called by a task of the group, which would wait for itself");
   }
   [[nodiscard]] std::exception_ptr why_stopped() const {

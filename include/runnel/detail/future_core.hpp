@@ -42,6 +42,7 @@ class future_core {
   [[nodiscard]] std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
   void join(wait_node& node) noexcept {
+    if (!ready()) prepare_wait(*node.owner);
     {
       const scoped_lock lock(mutex_);
       if (ready_.load(relaxed) == 0) return waiters_.push(node);  // relaxed: it is written under this lock
@@ -59,15 +60,22 @@ class future_core {
 
   /// Adds an owner; whoever does so is one, or knows of one.
   void share() noexcept { owners_.fetch_add(1, relaxed); }  // [future.owners] relaxed: whoever adds one has one, or knows of one
+  /// Whether anybody else owns it: if not, nobody will. Only for an owner.
+  [[nodiscard]] bool shared() const noexcept { return owners_.load(acquire) > 1; }  // [future.owners] acquire: as in drop
   /// Drops one of the owners.
   void drop() noexcept {
     // [future.owners] acq_rel: the last owner sees all that the other did before it destroys what is left.
     if (owners_.fetch_sub(1, acq_rel) == 1) delete this;
   }
 
+  /// A thread waits without a limit: what it waits for may run in it.
+  virtual void run_in_waiter() noexcept {}
+
  protected:
   future_core() noexcept = default;
   virtual ~future_core() = default;
+  /// Somebody waits, and is about to be queued: what would not begin because of that begins now.
+  virtual void prepare_wait(const waiter& /*who*/) noexcept {}
 
  private:
   atomic<std::uint32_t> ready_{0};
@@ -93,7 +101,7 @@ class future_event final : public selectable {
 };
 
 template <class R>
-class future_state final : public future_core {
+class future_state : public future_core {
  public:
   template <class Call>
   void evaluate(Call& call) {
@@ -109,7 +117,7 @@ class future_state final : public future_core {
   std::optional<R> value_;
 };
 template <>
-class future_state<void> final : public future_core {
+class future_state<void> : public future_core {
  public:
   template <class Call>
   void evaluate(Call& call) {

@@ -87,6 +87,11 @@ class coroutine_waiter : public waiter, public work_item {
     resume_place* const asked = asked_place(h);
     place_ = asked != nullptr ? asked : &current_place();
   }
+  /// Where a waiter goes on, if it is a coroutine; else null. Before it is queued, or by whoever claimed it.
+  static resume_place* place_of(const waiter& w) noexcept {
+    const bool is_coroutine = w.is_resumed_by(&resume_one) || w.is_resumed_by(&resume_several);
+    return is_coroutine ? static_cast<const coroutine_waiter&>(w).place_ : nullptr;
+  }
   /// For a waiter that has been claimed, whose coroutine is being destroyed: returns when nobody will touch it any more.
   void take_back() noexcept {
     backoff pause;

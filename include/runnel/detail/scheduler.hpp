@@ -88,6 +88,12 @@ class scheduler final : public resume_place, private task_places {
     }
   }
   bool retract(work_item& item) noexcept override { return take_back(place_of_this_thread(), item); }
+  /// For a step that goes on for long: runs the item after what is queued at this place. False: there are idle places, or this is none.
+  bool give_way(work_item& item) noexcept {
+    if (idle_.load(relaxed) != 0 || place_of_this_thread() == nullptr) return false;  // relaxed: a hint
+    put(item, true);
+    return true;
+  }
 
   /// Where a task that begins on this thread is to be entered.
   [[nodiscard]] root_list& roots() noexcept {

@@ -257,7 +257,7 @@ struct thread_slot {
   bool runs_timers = false;              // the timer thread: no code of the user's runs there
   task_thread* tasks = nullptr;          // while it runs tasks of a runtime: see blocking.hpp
   task_cache* memory = nullptr;          // of a worker: see task_memory.hpp
-  const group_scope* groups = nullptr;   // whose functions it is in: see errgroup_core.hpp
+  const group_scope* groups = nullptr;   // whose functions it is in: see group_scope.hpp
   const read_scope* reads = nullptr;     // what it reads, in functions: see rw_core.hpp
 };
 inline thread_slot& this_thread() noexcept {

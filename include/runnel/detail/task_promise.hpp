@@ -131,6 +131,9 @@ class task_promise_base : public work_item, public task_frame_memory {
   /// Where the task goes on after it has waited, or null: where it runs.
   [[nodiscard]] runnel::resume_place* resume_place() const noexcept { return place_; }
 
+  /// From its next wait on it goes on there, and what it awaits too.
+  void go_on_at(runnel::resume_place* place) noexcept { place_ = place; }
+
   /// Starts the coroutine of this promise for one that waits for its end. Returns: where to go.
   template <class Promise, class Awaiting>
   static std::coroutine_handle<> start(std::coroutine_handle<Promise> frame, std::coroutine_handle<Awaiting> awaiting) noexcept {

@@ -28,6 +28,7 @@ class waiter {
   waiter& operator=(const waiter&) = delete;
 
   [[nodiscard]] bool multi() const noexcept { return multi_; }
+  [[nodiscard]] bool is_resumed_by(resume_function how) const noexcept { return resume_ == how; }
 
   /// Claims the waiter for the node with this index. False: it was claimed before. Waits while another claimer has it locked.
   bool claim(std::uint32_t index) noexcept {
