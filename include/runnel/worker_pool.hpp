@@ -44,15 +44,15 @@ class unstarted {
 
 /// A fixed number of workers that run jobs, and room for as many as may wait: whoever submits one more waits.
 ///
-/// open -> close(), shutdown(), the destructor -> closed; what was accepted runs all the same. Its context done: nothing more begins, what had
-/// not begun fails with the cause. A job is a function, or returns what is to be awaited; it takes a worker from its beginning to its end.
-/// Its answer or exception is its future's. A job may wait for futures of its own pool in any form: what has not begun begins then, in
-/// its place; and where it submits without there being room, that job runs at once and it goes on afterwards. So neither deadlocks; a wait
-/// for something else that a job must do first can. Coroutines use the async_ forms: their jobs are known by them.
+/// open -> close(), shutdown(), the destructor -> closed; what was accepted runs all the same. Its context done: nothing more begins,
+/// what had not begun fails with the cause. A job is a function, or returns what is to be awaited; it takes a worker from its beginning
+/// to its end. Its answer or exception is its future's. A job may wait for futures of its own pool in any form: what has not begun
+/// begins then, in its place; and where it submits without there being room, that job runs at once and it goes on afterwards. So neither
+/// deadlocks; a wait for something else that a job must do first can. Coroutines use the async_ forms: their jobs are known by them.
 /// Jobs are tasks of a runtime; if that has fewer workers than the pool, each worker of the pool that runs functions has its own thread.
 /// Use this for a stream of independent jobs; use errgroup for tasks that fail together, go or async where nothing is to be limited.
-/// Thread safety: all members. Lifetime: its destructor closes it and waits for its jobs, which may submit meanwhile (channel_closed), and for
-/// calls that wait for room (the same); all others are to have returned before. Cost: a job and its future are one allocation.
+/// Thread safety: all members. Lifetime: its destructor closes it and waits for its jobs, which may submit meanwhile (channel_closed), and
+/// for calls that wait for room (the same); all others are to have returned before. Cost: a job and its future are one allocation.
 /// Synchronizes: submit happens before its job, that before its future is ready and wait() returns. Example: examples/worker_pool.cpp
 class worker_pool {
  public:

@@ -167,7 +167,6 @@ TEST_CASE("P01 no more jobs run at once than there are workers, and as many as t
   counter wrong{0};
   counter ran{0};
   {
-    rn::worker_pool pool({.workers = workers, .queue = 3});
     const auto enter = [&] {
       const std::uint32_t n = now.fetch_add(1, rn::detail::acq_rel) + 1;
       if (n > workers) support::add(wrong);
@@ -188,6 +187,7 @@ TEST_CASE("P01 no more jobs run at once than there are workers, and as many as t
       leave();
       co_return 0;
     };
+    rn::worker_pool pool({.workers = workers, .queue = 3});
     support::parties parties(how);
     for (int p = 0; p < 2; ++p)
       parties.go([&](party me) -> rn::task<> {
@@ -333,7 +333,13 @@ TEST_CASE("P04 the pool's context is done: nothing more begins, and what has not
   gate open;
   rn::status waiting = rn::status::would_block;
   rn::worker_pool pool(ctx, {.workers = 1, .queue = 2});
-  answer running = pool.submit(held_by(open, 5));
+  gate begun;
+  answer running = pool.submit([&] {
+    begun.open();
+    open.wait();
+    return 5;
+  });
+  begun.wait();
   auto function = pool.submit([] {});
   answer coroutine = pool.submit(add, 1, 2);
   support::parties parties(how);

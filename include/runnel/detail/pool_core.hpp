@@ -363,7 +363,7 @@ class pool_core final : public resume_place, public pool_places {
   void end(pool_job& job, std::exception_ptr&& error, bool has_place) noexcept {
     if (has_place) leave_place();
     if (error != nullptr && handler_ && !job.answer().shared()) handler_(std::exchange(error, nullptr));
-    job.finish(std::move(error));
+    job.finish_job(std::move(error));
   }
   void fail_all() noexcept {
     for (;;) {

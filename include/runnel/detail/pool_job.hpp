@@ -69,7 +69,7 @@ class pooled_call final : public future_state<typename pool_result<F, Args...>::
       if (pool_core* const pool = job.pool())
         pool->end_coroutine(job, std::move(error), lost);
       else
-        job.finish(std::move(error));
+        job.finish_job(std::move(error));
     }
 
    private:

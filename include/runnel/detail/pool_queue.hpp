@@ -28,15 +28,15 @@ class pool_job : public work_item {
 
   [[nodiscard]] bool is_coroutine() const noexcept { return is_coroutine_; }
   /// Ends the job. Drops the owner that ran it.
-  void finish(std::exception_ptr&& error) noexcept {
+  void finish_job(std::exception_ptr&& error) noexcept {
     future_core& core = answer();
     if (core.shared()) core.finish(std::move(error));
     core.drop();
   }
   /// Ends a job that will never run.
-  void fail(std::exception_ptr&& error) noexcept {
+  void fail_job(std::exception_ptr&& error) noexcept {
     drop_call();
-    finish(std::move(error));
+    finish_job(std::move(error));
   }
 
  protected:
@@ -74,10 +74,10 @@ struct handed_back_job {
     if (job.is_coroutine())
       sync_wait(job.take_body());
     else
-      job.finish(job.call());
+      job.finish_job(job.call());
   }
   void operator()(pool_job* job) const noexcept {
-    job->fail(make_context_error(status::canceled, "runnel: the pool was shut down before the job has begun"));
+    job->fail_job(make_context_error(status::canceled, "runnel: the pool was shut down before the job has begun"));
   }
 };
 using handed_back_ptr = std::unique_ptr<pool_job, handed_back_job>;
