@@ -7,8 +7,8 @@
 A benchmark is called WORKLOAD/DETAIL/SUBJECT. A program is anything that understands --benchmark_format=json and
 --benchmark_min_time=SECONDS, or a folder with a Go program, which is built first and prints lines of "NAME NANOSECONDS".
 Times are those of the machine as it is, in nanoseconds per item (W5: per round trip; W1, W9: per operation; W10: per task; W12: per
-hop; W13: per value). A counter "bytes" of a benchmark is a row of its own, in bytes per item. What counts is the ratio to runnel in the same
-run, which follows each peer's figure: over one, runnel is ahead. The spread is half the distance of the quartiles.
+hop; W13: per value; W14: per job). A counter "bytes" of a benchmark is a row of its own, in bytes per item. What counts is the ratio to
+runnel in the same run, which follows each peer's figure: over one, runnel is ahead. The spread is half the distance of the quartiles.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 // What the benchmarks compare, under one set of names, and how a run is timed.
 //
 // A benchmark is called WORKLOAD/DETAIL/SUBJECT; its time is that of one item (W5: one round trip; W1 and W9: one operation; W10: one
-// task; W12: one hop; W13: one value). Where DETAIL ends in _tasks, what sends and receives are coroutines, fibers or goroutines, and else
-// threads. Each loop of Google Benchmark is one batch of items, timed by its own clock, so that threads are made outside of the time.
+// task; W12: one hop; W13: one value; W14: one job). Where DETAIL ends in _tasks, what sends and receives are coroutines, fibers or
+// goroutines, and else threads.
+// Each loop of Google Benchmark is one batch of items, timed by its own clock, so that threads are made outside of the time.
 #pragma once
 
 #include <runnel/runnel.hpp>

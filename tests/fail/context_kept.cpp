@@ -2,6 +2,7 @@
 // error KEPT_IN_VARIABLE: deleted
 // error ASSIGNED: deleted
 // error GIVEN_TO_GROUP: deleted
+// error GIVEN_TO_POOL: deleted
 // error GIVEN_TO_CHILD: deleted
 // error GIVEN_TO_TIMEOUT: deleted
 // error GIVEN_TO_VALUE: deleted
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <runnel/context.hpp>
 #include <runnel/errgroup.hpp>
+#include <runnel/worker_pool.hpp>
 
 using namespace std::chrono_literals;
 namespace rn = runnel;
@@ -25,6 +27,7 @@ void use(const rn::context& parent, const rn::channel<int>& numbers) {
   const rn::scoped_context ctx = rn::with_timeout(parent, 1s);
   const rn::context handle = ctx;
   rn::errgroup group(ctx);
+  rn::worker_pool pool(ctx);
   const rn::scoped_context child = rn::with_cancel(ctx);
   const rn::context with_number = rn::with_value(ctx, key, 1);
   const rn::scoped_after_func called(ctx, [] {});
@@ -35,6 +38,8 @@ void use(const rn::context& parent, const rn::channel<int>& numbers) {
   ctx = rn::with_timeout(parent, 1s);
 #elif defined(GIVEN_TO_GROUP)
   rn::errgroup group(rn::with_timeout(parent, 1s));
+#elif defined(GIVEN_TO_POOL)
+  rn::worker_pool pool(rn::with_timeout(parent, 1s));
 #elif defined(GIVEN_TO_CHILD)
   const rn::scoped_context child = rn::with_cancel(rn::with_timeout(parent, 1s));
 #elif defined(GIVEN_TO_TIMEOUT)

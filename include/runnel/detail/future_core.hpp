@@ -62,6 +62,8 @@ class future_core {
   void share() noexcept { owners_.fetch_add(1, relaxed); }  // [future.owners] relaxed: whoever adds one has one, or knows of one
   /// Whether anybody else owns it: if not, nobody will. Only for an owner.
   [[nodiscard]] bool shared() const noexcept { return owners_.load(acquire) > 1; }  // [future.owners] acquire: as in drop
+  /// By the only owner.
+  void drop_unshared() noexcept { delete this; }
   /// Drops one of the owners.
   void drop() noexcept {
     // [future.owners] acq_rel: the last owner sees all that the other did before it destroys what is left.

@@ -30,7 +30,8 @@ class pool_job : public work_item {
   /// Ends the job. Drops the owner that ran it.
   void finish_job(std::exception_ptr&& error) noexcept {
     future_core& core = answer();
-    if (core.shared()) core.finish(std::move(error));
+    if (!core.shared()) return core.drop_unshared();  // nobody will ask for the answer
+    core.finish(std::move(error));
     core.drop();
   }
   /// Ends a job that will never run.
