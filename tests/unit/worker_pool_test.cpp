@@ -609,14 +609,14 @@ TEST_CASE("a job may wait for a job that has not begun, in every form, with one 
             })
             .get() == 10);
   // The last of many is awaited: it does not have to wait for those before it.
-  CHECK(pool.submit([&] {
-              std::vector<answer> all;
-              for (int i = 0; i < 8; ++i) all.push_back(pool.submit(twice, i));
-              const int last = all.back().get();
-              const bool first_waits = !all.front().ready();
-              return first_waits ? last : 0;
-            })
-            .get() == 14);
+  const job last_of_eight = [&] {
+    std::vector<answer> all;
+    for (int i = 0; i < 8; ++i) all.push_back(pool.submit(twice, i));
+    const int last = all.back().get();
+    const bool first_waits = !all.front().ready();
+    return first_waits ? last : 0;
+  };
+  CHECK(pool.submit(last_of_eight).get() == 14);
   // Elsewhere a wait begins nothing.
   gate open;
   answer running = pool.submit(held_by(open, 1));
