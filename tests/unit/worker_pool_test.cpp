@@ -631,7 +631,7 @@ TEST_CASE("a job may submit where there is no room: what it submits runs at once
   CHECK(pool.submit([&] {
               answer f = pool.submit(twice, 3);
               const bool over = f.ready();
-              const bool none = !pool.try_submit(twice, 3);
+              const bool none = !pool.try_submit(twice, 3) && !pool.try_submit_for(0s, twice, 3);
               answer coroutine = pool.submit(rn::context(), add, 1, 3);
               auto timed = pool.try_submit_for(1h, twice, 5);
               return over && none && coroutine.ready() ? f.get() + coroutine.get() + (*timed).get() : 0;

@@ -76,6 +76,7 @@ class pool_core final : public resume_place, public pool_places {
   };
   /// Waits for a place where there was none. `ctx` may be null.
   admission wait_for_place(std::optional<caller_pin>& pin, const context* ctx, time_point deadline) {
+    if (deadline == time_point::min()) return admission::timed_out;
     if (is_inside()) return admission::here;
     pin.emplace(*this);
     room_event room(*this);

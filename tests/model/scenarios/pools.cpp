@@ -158,6 +158,23 @@ void context_against_submit() {
   require(ready, "no future waits for ever");
   b.pool.reset();
 }
+void context_against_waiting_job() {
+  auto ctx = rn::with_cancel(rn::context());
+  bench b(1, 1, 1, ctx);
+  int got = 0;
+  const auto outer_job = [&] {
+    try {
+      got = b.pool->submit([] { return 7; }).get();
+    } catch (const rn::context_error&) {
+      got = -1;
+    }
+  };
+  auto outer = b.pool->submit(outer_job);
+  ctx.cancel();
+  outer.wait();
+  b.pool.reset();
+  require(got == 7 || got == -1 || got == 0, "a job either runs, once, or fails");
+}
 void job_waits_for_job() {
   bench b(1, 1);
   auto outer = b.pool->submit([&] {
@@ -240,6 +257,7 @@ const enroll all([] {
   add("worker_pool/abandon, job waits for job", &abandoned_while_jobs_wait);
   add("worker_pool/drain up to a time", &drained_up_to_a_time);
   add("worker_pool/context, submit", &context_against_submit, 1);
+  add("worker_pool/context, job waits for job", &context_against_waiting_job, 1);
   add("worker_pool/job waits for job", &job_waits_for_job);
   add("worker_pool/job waits for job up to a limit", &job_waits_up_to_a_limit);
   add("worker_pool/job submits without room", &job_submits_without_room);
