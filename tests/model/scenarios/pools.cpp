@@ -221,7 +221,7 @@ void coroutine_submits_without_room() {
   b.check();
 }
 void two_workers() {
-  bench b(2, 0, 2);
+  bench b(2, 0);
   const rn::channel<int> ch;
   auto sends = b.pool->submit([&] { ch.send(7); });
   auto receives = b.pool->submit([&] { return *ch.recv(); });
@@ -257,13 +257,13 @@ const enroll all([] {
   add("worker_pool/abandon, job waits for job", &abandoned_while_jobs_wait);
   add("worker_pool/drain up to a time", &drained_up_to_a_time);
   add("worker_pool/context, submit", &context_against_submit, 1);
-  add("worker_pool/context, job waits for job", &context_against_waiting_job, 1);
+  add("worker_pool/context, job waits for job", &context_against_waiting_job);
   add("worker_pool/job waits for job", &job_waits_for_job);
   add("worker_pool/job waits for job up to a limit", &job_waits_up_to_a_limit);
   add("worker_pool/job submits without room", &job_submits_without_room);
   add("worker_pool/coroutine waits for job", &coroutine_waits_for_job);
   add("worker_pool/coroutine submits without room", &coroutine_submits_without_room);
-  add("worker_pool/two workers", &two_workers, 1);
+  add("worker_pool/two workers", &two_workers);
   add("worker_pool/runtime abandoned", &runtime_is_abandoned);
 });
 
