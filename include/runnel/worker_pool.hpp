@@ -255,6 +255,7 @@ class worker_pool {
   }
   std::vector<unstarted> shut_down(time_point deadline) {
     core_.refuse_inside(core_.is_inside(), "shutdown");
+    if (deadline == time_point::min()) core_.halt();  // first: what ends because the pool is closed makes nothing begin
     core_.close();
     std::vector<unstarted> left;
     if (core_.wait_for(rest::drained, deadline) == status::ok) return left;

@@ -229,13 +229,15 @@ class pool_core final : public resume_place, public pool_places {
     rest_event event(*this, what);
     return wait_event(event, deadline);
   }
+  /// Lets nothing begin any more, but what a job that runs waits for.
+  void halt() noexcept {
+    const scoped_lock lock(mutex_);
+    stopped_ = true;
+  }
   /// Takes out what has not begun, once nothing runs any more: until then what runs may wait for it, and so begin it.
   /// Throws: std::bad_alloc.
   std::vector<handed_back_ptr> stop() {
-    {
-      const scoped_lock lock(mutex_);
-      stopped_ = true;
-    }
+    halt();
     wait_for(rest::stopped, never);
     std::vector<handed_back_ptr> jobs;
     scoped_lock lock(mutex_);
