@@ -95,8 +95,8 @@ class rate_limiter {
   [[nodiscard]] result<void> try_wait_until(std::chrono::time_point<Clock, Duration> at, std::size_t n = 1) {
     return wait_until("try_wait_until", detail::deadline_at(at), n);
   }
-  /// For coroutines: `co_await limit.async_wait()`. As the forms without async_. One that is destroyed while it waits gives its
-  /// tokens back.
+  /// For coroutines: `co_await limit.async_wait()`. As the forms without async_; one that is destroyed while it waits gives its tokens
+  /// back. Cost: a frame.
   [[nodiscard]] task<> async_wait(std::size_t n = 1) {
     refuse_more_than_burst("async_wait", n);
     return wait_as_coroutine(*this, n);

@@ -62,7 +62,8 @@ class rw_guarded_ptr {
 /// Use this for what is read often, for more than a few instructions at a time, and written seldom; guarded is cheaper for all else,
 /// and can wait for a predicate; a watch's snapshots are for what is replaced as a whole. A function that runs under the lock may not
 /// use the same value again: std::logic_error. A pointer that reads is not known to be its thread's: to write under it waits for ever.
-/// Fair: a writer that waits keeps new readers out; when it leaves, all readers that have waited come in before the next writer.
+/// Fair: a writer that waits keeps new readers out; when it leaves, all readers that have waited come in before the next writer. Of
+/// several writers, one that comes while it is free may be first, but one that has waited for a millisecond is next.
 /// Lifetime: nobody may hold it or wait for it when it is destroyed.
 /// Synchronizes: what a writer did happens before whatever is done under the lock later, what readers did before the next writer.
 /// Semantics: Go's sync.RWMutex. Differs: it holds the value; waits may be limited. Example: examples/rw_guarded.cpp
@@ -177,7 +178,10 @@ class rw_guarded {
         return held<How>();  // twice is refused, even where there is room
     }
     auto event = waiting<How>(operation);
-    detail::wait_event(event, detail::never);
+    if constexpr (How == detail::access::write)
+      core_.write();
+    else
+      detail::wait_event(event, detail::never);
     return held<How>();
   }
   template <detail::access How>

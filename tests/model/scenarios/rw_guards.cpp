@@ -61,6 +61,16 @@ void writer_gives_up() {
   parallel(as("write", [&] { require(!value.write_lock(ctx), "somebody reads"); }), as("read", [&] { look(value); }),
            as("cancel", [&] { ctx.cancel(); }));
 }
+void writer_gives_up_at_the_end() {
+  rn::rw_guarded<both> value;
+  auto reading = value.read_lock();
+  auto ctx = rn::with_cancel(rn::context());
+  parallel(as("write", [&] { static_cast<void>(value.write_lock(ctx)); }), as("read", [&] { look(value); }), as("leave", [&] {
+             ctx.cancel();
+             reading.unlock();
+           }));
+  require_free(value);
+}
 void reader_gives_up() {
   rn::rw_guarded<both> value;
   auto writing = value.write_lock();
@@ -83,6 +93,19 @@ void write_against_time() {
            as("leave", [&] { reading.unlock(); }));
   require_free(value);
 }
+void handed_from_writer_to_writer() {
+  rn::rw_guarded<both> value;
+  parallel(as("timed",
+              [&] {
+                if (const auto held = value.try_write_lock_for(milliseconds(10))) {
+                  ++held->a;
+                  require(held->a == held->b + 1, "two write");
+                  ++held->b;
+                }
+              }),
+           as("write", [&] { add(value); }), as("write", [&] { add(value); }));
+  require_free(value);
+}
 /// Whoever comes last destroys it, while the others may still be on their way out.
 void destroyed_by_the_writer() {
   auto value = std::make_unique<rn::rw_guarded<both>>();
@@ -101,16 +124,20 @@ void destroyed_by_the_writer() {
 void destroyed_after_one_gave_up() {
   auto value = std::make_unique<rn::rw_guarded<both>>();
   rn::rw_guarded<both>* const v = value.get();
+  rn::detail::atomic<std::uint32_t> gave_up{0};
   auto ctx = rn::with_cancel(rn::context());
   auto reading = v->read_lock();
   parallel(as("leave", [&] { reading.unlock(); }),
            as("write",
               [&] {
                 static_cast<void>(v->write_lock(ctx));  // it has given up, or has had it
-                v->write_lock().unlock();
-                value.reset();
+                gave_up.store(1, rn::detail::release);
               }),
-           as("cancel", [&] { ctx.cancel(); }));
+           as("destroy", [&] {
+             ctx.cancel();
+             while (gave_up.load(rn::detail::acquire) == 0 || !v->try_write_lock()) rn::detail::yield();
+             value.reset();
+           }));
 }
 void destroyed_waiter() {
   rn::rw_guarded<both> value;
@@ -134,9 +161,11 @@ const enroll all([] {
   add_scenario({"rw_guarded/two read, one writes", waiting, &readers_and_writer});
   add_scenario({"rw_guarded/a writer between readers", waiting, &writer_is_not_starved});
   add_scenario({"rw_guarded/a writer gives up", waiting, &writer_gives_up});
+  add_scenario({"rw_guarded/a writer gives up at the end", waiting, &writer_gives_up_at_the_end});
   add_scenario({"rw_guarded/a reader gives up", waiting, &reader_gives_up});
   add_scenario({"rw_guarded/write, cancel", waiting, &writers_against_cancel});
   add_scenario({"rw_guarded/write, time", waiting, &write_against_time});
+  add_scenario({"rw_guarded/handed over", waiting, &handed_from_writer_to_writer});
   add_scenario({"rw_guarded/destroyed by the last", waiting, &destroyed_by_the_writer});
   add_scenario({"rw_guarded/destroyed after one gave up", waiting, &destroyed_after_one_gave_up});
   add_scenario({"rw_guarded/destroyed waiter", waiting, &destroyed_waiter});
