@@ -57,7 +57,7 @@ TEST_CASE("C26 C69 a ring holds exactly its capacity, lap after lap, also where 
 }
 
 TEST_CASE("a ring says whether it is full, and gives its oldest value away only then, also where positions wrap around") {
-  for (const std::size_t capacity : {1, 2, 3, 7, 8})
+  for (const std::size_t capacity : {1U, 2U, 3U, 7U, 8U})
     for (const std::uint64_t lap : first_laps) {
       CAPTURE(capacity, lap);
       rd::ring<int> ring;
