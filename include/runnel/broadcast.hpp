@@ -50,8 +50,8 @@ class subscription : public detail::recv_operations<T, detail::channel_handle<T,
  private:
   friend class broadcast<T>;
   using counter = detail::atomic<std::uint64_t>;
-  subscription(const recv_channel<T>& from, std::shared_ptr<counter> missed) noexcept
-      : base(detail::channel_access::core(from)), missed_(std::move(missed)) {}
+  subscription(const recv_channel<T>& source, std::shared_ptr<counter> missed) noexcept
+      : base(detail::channel_access::core(source)), missed_(std::move(missed)) {}
 
   std::shared_ptr<counter> missed_;
 };

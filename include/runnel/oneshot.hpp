@@ -118,8 +118,8 @@ class oneshot {
 
 /// A case of select: the value of a oneshot, which is taken when the case is chosen. Handlers and slots are as those of on_recv.
 template <class T, class F = detail::no_handler>
-[[nodiscard]] detail::recv_case<T, F> on_ready(const oneshot<T>& from, F&& f = {}) {
-  return on_recv(from.channel(), std::forward<F>(f));
+[[nodiscard]] detail::recv_case<T, F> on_ready(const oneshot<T>& source, F&& f = {}) {
+  return on_recv(source.channel(), std::forward<F>(f));
 }
 
 }  // namespace runnel::inline RUNNEL_ABI

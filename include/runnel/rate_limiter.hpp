@@ -47,7 +47,7 @@ class rate_limiter {
    private:
     friend class rate_limiter;
     reservation() noexcept = default;
-    reservation(rate_limiter* from, double tokens, time_point at) noexcept : from_(from), tokens_(tokens), at_(at) {}
+    reservation(rate_limiter* source, double tokens, time_point at) noexcept : from_(source), tokens_(tokens), at_(at) {}
 
     rate_limiter* from_ = nullptr;
     double tokens_ = 0;
@@ -148,13 +148,13 @@ class rate_limiter {
     sleep_until(mine.at());
     return detail::sent(status::ok);
   }
-  static task<> wait_as_coroutine(rate_limiter& from, std::size_t n) {
-    pending mine(from.take(n, detail::never));
+  static task<> wait_as_coroutine(rate_limiter& source, std::size_t n) {
+    pending mine(source.take(n, detail::never));
     if (!mine.is_due()) co_await async_sleep_until(mine.at());
     mine.keep();
   }
-  static task<result<void>> wait_as_coroutine(context ctx, rate_limiter& from, std::size_t n) {
-    pending mine(from.take(n, latest(ctx)));
+  static task<result<void>> wait_as_coroutine(context ctx, rate_limiter& source, std::size_t n) {
+    pending mine(source.take(n, latest(ctx)));
     if (!mine.ok()) co_return detail::sent(why_not(ctx));
     if (mine.is_due()) co_return mine.keep();
     const auto slept = co_await async_sleep_until(ctx, mine.at());

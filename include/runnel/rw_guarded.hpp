@@ -201,7 +201,7 @@ class rw_guarded {
 
    public:
     template <class... Limit>
-    explicit awaiter(const rw_guarded& from, const Limit&... limit) : base(limit..., from.core_, nullptr), from_(&from) {}
+    explicit awaiter(const rw_guarded& source, const Limit&... limit) : base(limit..., source.core_, nullptr), from_(&source) {}
     ~awaiter() {
       if (this->destroy_waiting()) this->event().end();  // it was let in, and nobody uses it
     }

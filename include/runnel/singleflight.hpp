@@ -160,7 +160,7 @@ class singleflight {
   /// Who runs the function of a flight, and ends it, whatever becomes of the function.
   class leader {
    public:
-    leader(table_ptr from, flight_ptr what) noexcept : table_(std::move(from)), flight_(std::move(what)) {}
+    leader(table_ptr source, flight_ptr what) noexcept : table_(std::move(source)), flight_(std::move(what)) {}
     leader(leader&&) noexcept = default;
     leader& operator=(leader&&) = delete;
     ~leader() {
@@ -204,7 +204,7 @@ class singleflight {
   };
 
   /// The flight of this key: one that is under way, or a new one, which the caller leads. `joins`: the caller will wait for it.
-  static entry enter(const table_ptr& from, const K& key, bool joins = true) {
+  static entry enter(const table_ptr& source, const K& key, bool joins = true) {
     const auto join = [joins](const flight_ptr& what) {
       // relaxed: the id of this thread is there only if this thread has written it
       if (what->thread.load(detail::relaxed) == detail::this_thread_id())
@@ -212,13 +212,13 @@ class singleflight {
       what->shared = what->shared || joins;
       return what;
     };
-    flight_ptr found = from->with([&](table& flights) {
+    flight_ptr found = source->with([&](table& flights) {
       const auto at = flights.find(&key);
       return at == flights.end() ? nullptr : join(at->second);
     });
     if (found != nullptr) return {std::move(found), false};
     auto made = std::make_shared<flight>(key);  // under no lock
-    found = from->with([&](table& flights) {
+    found = source->with([&](table& flights) {
       const auto [at, is_new] = flights.try_emplace(&made->key, made);
       return is_new ? nullptr : join(at->second);
     });
@@ -226,8 +226,8 @@ class singleflight {
     return {std::move(made), true};
   }
   /// Takes a flight out of the table, the one given if it is there, or, without one, whichever. What it has is destroyed under no lock.
-  static typename table::node_type take_out(guarded<table>& from, const K& key, const flight* only) {
-    return from.with([&](table& flights) {
+  static typename table::node_type take_out(guarded<table>& source, const K& key, const flight* only) {
+    return source.with([&](table& flights) {
       const auto at = flights.find(&key);
       if (at == flights.end() || (only != nullptr && at->second.get() != only)) return typename table::node_type();
       return flights.extract(at);
@@ -251,14 +251,14 @@ class singleflight {
     co_return got;
   }
   template <class F>
-  static task<outcome> run_as_coroutine(table_ptr from, K key, F f) {
-    entry at = enter(from, key);
+  static task<outcome> run_as_coroutine(table_ptr source, K key, F f) {
+    entry at = enter(source, key);
     if (!at.leads) {
       co_await at.what->running.async_wait();
       outcome got = at.what->answer();
       co_return got;
     }
-    leader mine(from, std::move(at.what));
+    leader mine(source, std::move(at.what));
     if constexpr (detail::coroutine_function<F&>) {
       outcome got = co_await lead<F&>(std::move(mine), f);
       co_return got;
@@ -268,13 +268,13 @@ class singleflight {
     }
   }
   template <class F>
-  static task<result<outcome>> run_as_coroutine(context ctx, table_ptr from, K key, F f) {
-    entry at = enter(from, key);
+  static task<result<outcome>> run_as_coroutine(context ctx, table_ptr source, K key, F f) {
+    entry at = enter(source, key);
     if (!at.leads) {
       const auto ended = co_await at.what->running.async_wait(ctx);
       co_return at.what->answer(ended);
     }
-    leader mine(from, std::move(at.what));
+    leader mine(source, std::move(at.what));
     if constexpr (detail::coroutine_function<F&>) {
       outcome got = co_await lead<F&>(std::move(mine), f);
       co_return detail::result_access::ok<outcome>(std::move(got));

@@ -188,13 +188,13 @@ namespace detail {
 
 template <class T, class F>
 struct changed_case : case_base {
-  changed_case(const watch<T>& w, F&& f) : from(&w), handler(std::forward<F>(f)) {}
+  changed_case(const watch<T>& w, F&& f) : source(&w), handler(std::forward<F>(f)) {}
   using kept = changed_case<T, kept_handler<F>>;
   [[nodiscard]] nothing hold() const noexcept { return {}; }
   [[nodiscard]] static watch_core& core(const watch<T>& w) noexcept { return *w.core_; }
   [[nodiscard]] static std::uint64_t seen(const watch<T>& w) noexcept { return w.seen(); }
 
-  const watch<T>* from;
+  const watch<T>* source;
   F handler;
 };
 template <class T, class F>
@@ -206,7 +206,7 @@ class active_case<changed_case<T, F>> {
  public:
   template <class Case>
   explicit active_case(Case&& c)
-      : from_(c.from), event_(access::core(*c.from), access::seen(*c.from)), handler_(std::forward<Case>(c).handler) {}
+      : from_(c.source), event_(access::core(*c.source), access::seen(*c.source)), handler_(std::forward<Case>(c).handler) {}
   /// A selector begins a wait with it each time: what was seen meanwhile is not waited for.
   void begin(select_plan& plan, std::size_t index) {
     event_.renew(access::core(*from_), access::seen(*from_));
@@ -232,8 +232,8 @@ class active_case<changed_case<T, F>> {
 /// A case of select: a value that this handle has not seen. `f` gets it, which counts as seen then, if it takes a const T&, else
 /// nothing. A selector refers to the handle.
 template <class T, class F = detail::no_handler>
-[[nodiscard]] detail::changed_case<T, F> on_changed(const watch<T>& from, F&& f = {}) {
-  return {from, std::forward<F>(f)};
+[[nodiscard]] detail::changed_case<T, F> on_changed(const watch<T>& source, F&& f = {}) {
+  return {source, std::forward<F>(f)};
 }
 
 }  // namespace runnel::inline RUNNEL_ABI

@@ -1,5 +1,6 @@
 // The umbrella header: it brings every public header, and they work together.
 #include <chrono>
+#include <runnel/pipeline.hpp>  // first: its names, such as from and map, must not be hidden by parameters in the others
 #include <runnel/runnel.hpp>
 #include <stdexcept>
 #include <vector>
