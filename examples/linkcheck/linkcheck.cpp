@@ -2,7 +2,6 @@
 #include <getopt.h>
 
 #include <charconv>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <limits>
@@ -85,11 +84,12 @@ void check(const rn::context& ctx, const web::url& address, rn::guarded<findings
 
 // Checks the site level by level: first the start, then all pages one link away, then those two links away.
 //
-// A crawler makes its own work, so workers that send what they find into a bounded channel that they themselves receive from come to a
+// A crawler makes its own work. Workers that send what they find into a bounded channel, from which they themselves receive, come to a
 // halt: all wait for room, and nobody is left to make some. Here the tasks put it into a list, which waits for nobody, and this
-// function alone starts tasks: it waits in go() while as many run as may. What grows is the set of addresses, and nothing else.
-// By levels, since a depth is that of the shortest way to a page: if pages were followed as they come, it would be that of the
-// quickest. The price: a level ends with its slowest page.
+// function alone starts tasks: it waits in go() while as many run as may. The group's limit does, as a task is one request from its
+// beginning to its end; a semaphore would be for tasks that do more. What grows is what is known of the site, and nothing else.
+// By levels, since the depth of a page is that of the shortest way to it: if pages were followed as they come, it would be that of
+// the quickest. The price: a level ends with its slowest page.
 //
 // Returns whether there was time for all of it; or throws context_error.
 bool crawl(const rn::context& ctx, const options& how, rn::guarded<findings>& found) {
@@ -139,31 +139,36 @@ std::size_t report(const std::map<web::url, page>& pages, const std::string& ori
   return broken;
 }
 
-// Says why the work was stopped. Returns the status to end with.
-int incomplete(const rn::context& ctx) {
+// The signal that ended the context; 0 if none did.
+int signal_that_ended(const rn::context& ctx) {
   try {
     if (const std::exception_ptr cause = ctx.cause()) std::rethrow_exception(cause);
+    return 0;
   } catch (const rn::signal_error& signal) {
-    std::printf("incomplete: stopped by signal %d\n", signal.number());
-    return 128 + signal.number();
-  } catch (const rn::context_error&) {  // the deadline: see below
+    return signal.number();
+  } catch (const rn::context_error&) {
+    return 0;
   }
-  std::puts("incomplete: the deadline came first");
-  return 124;
 }
 
 int run(const options& how) {
   const rn::scoped_context stoppable = rn::with_signals(rn::context(), {SIGINT, SIGTERM});
   const rn::scoped_context ctx = rn::with_timeout(stoppable, how.deadline);
   rn::guarded<findings> found;
-  bool complete = false;
+  bool complete = true;
   try {
     complete = crawl(ctx, how, found);
-  } catch (const rn::context_error&) {  // complete is false, and ctx knows why
+  } catch (const rn::context_error&) {
+    complete = false;  // ctx knows why
   }
   const std::map<web::url, page> pages = std::move(found.lock()->pages);
   const std::size_t broken = report(pages, how.start.origin);
-  if (!complete) return incomplete(ctx);
+  if (!complete) {
+    const int signal = signal_that_ended(ctx);
+    const std::string why = signal == 0 ? "the deadline came first" : "stopped by signal " + std::to_string(signal);
+    std::printf("incomplete: %s\n", why.c_str());
+    return signal == 0 ? 124 : 128 + signal;
+  }
   if (const page& first = pages.at(how.start); !first.problem.empty())
     std::fprintf(stderr, "linkcheck: %s: %s\n", how.start.text().c_str(), first.problem.c_str());
   return broken == 0 ? 0 : 1;
@@ -195,12 +200,11 @@ int main(int argc, char** argv) {
                           {"depth", required_argument, nullptr, 'd'},
                           {"help", no_argument, nullptr, 'h'},
                           {}};
-  for (int name = 0;
-       (name = ::getopt_long(argc, argv, "j:h", names, nullptr)) != -1;) {  // NOLINT(concurrency-mt-unsafe): no threads yet
+  for (int name = 0; (name = ::getopt_long(argc, argv, "j:h", names, nullptr)) != -1;) {
     bool good = false;
     if (name == 'h') return usage(stdout, 0);
     if (name == 'j') good = parse<std::size_t>(optarg, 1, 1024, how.at_once);
-    if (name == 'r') good = parse(optarg, 1e-3, HUGE_VAL, how.rate);  // "inf": as fast as it goes
+    if (name == 'r') good = parse(optarg, 1e-3, std::numeric_limits<double>::infinity(), how.rate);  // "inf": as fast as it goes
     if (name == 'd') good = parse<std::size_t>(optarg, 0, how.depth, how.depth);
     if (name == 't') {
       good = parse(optarg, 0.0, 1e9, seconds);

@@ -3,17 +3,16 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <runnel/context.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
 #include <runnel/runtime.hpp>
 #include <string>
-#include <string_view>
 
 namespace rn = runnel;
 using namespace std::chrono_literals;
@@ -36,6 +35,12 @@ class server : public httplib::Server {
   }
 };
 
+int number(const std::string& text) {  // -1 if it is none
+  int parsed = -1;
+  const char* const end = text.data() + text.size();
+  return std::from_chars(text.data(), end, parsed).ptr == end ? parsed : -1;
+}
+
 std::string link(const std::string& to) { return "<p><a href=\"" + to + "\">" + to + "</a>\n"; }
 
 std::string front_page(const std::string& host) {
@@ -50,7 +55,7 @@ std::string front_page(const std::string& host) {
                                "../../page/4",
                                "search?a=1&amp;b=2",
                                "search?a=1&amp;b=2#c",
-                               " page/ 5 ",
+                               " with space ",
                                "missing/front",
                                "/old",
                                "/forgotten",
@@ -86,7 +91,11 @@ void serve(const rn::context& ctx, std::chrono::milliseconds slow, const httplib
   };
   std::string html;
   if (path == "/") html = front_page(request.get_header_value("Host"));
-  if (path.starts_with("/page/")) html = numbered_page(std::atoi(path.c_str() + std::string_view("/page/").size()));
+  if (path.starts_with("/page/")) {
+    const int i = number(path.substr(6));
+    if (i >= 0 && i < 40) html = numbered_page(i);
+  }
+  if (path == "/with space") html = link("/page/1");
   if (path == "/search") html = link("?a=2") + link("/page/1");
   if (path.starts_with("/slow/")) {
     (void)rn::sleep_for(ctx, slow);  // up to the end of the program
@@ -123,7 +132,7 @@ std::string text(const counts& so_far) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::chrono::milliseconds slow(argc > 1 ? std::atoi(argv[1]) : 50);
+  const std::chrono::milliseconds slow(argc > 1 ? number(argv[1]) : 50);
   if (slow < 0ms || argc > 2) return std::fputs("usage: site [MILLISECONDS THAT A SLOW PAGE TAKES]\n", stderr), 2;
 
   const rn::scoped_context ctx = rn::with_signals(rn::context(), {SIGINT, SIGTERM});

@@ -57,7 +57,7 @@ expect() {
     on /forgotten
 /nowhere: 302
     on /
-pages checked: 65, not checked: 0, on other sites: 2; links: 175; broken: 9
+pages checked: 65, not checked: 0, on other sites: 2; links: 173; broken: 9
 END
 }
 for n in 1 2 8; do
@@ -117,23 +117,34 @@ stopped 124 "the deadline came first"
 grep -q '^pages checked: 1, not checked: 28, ' out; check "a rate that leaves no time is not waited for"
 stop_site; check "the site ends at once, also with slow pages"
 
-for signal in INT:130:2 TERM:143:15; do
-  IFS=: read -r name expected_status number <<< "$signal"
-  start_site 60000
+interrupt() { # interrupt NAME REQUESTS IN_WORK ARGUMENT...: a signal, once so many requests have come and so many are not answered
+  local name=$1 requests=$2 in_work=$3
+  shift 3
   # A job in the background ignores SIGINT unless the shell monitors jobs.
   set -m
-  "$linkcheck" -j 4 --rate inf "$url" > out & pid=$!
+  "$linkcheck" "$@" "$url" > out & pid=$!
   set +m
-  for i in $(seq 500); do [ "$(stat in_work)" = 4 ] && [ "$(stat requests)" = 25 ] && break; sleep 0.01; done
+  for i in $(seq 500); do [ "$(stat requests)" = "$requests" ] && [ "$(stat in_work)" = "$in_work" ] && break; sleep 0.01; done
   begin=$(now)
   kill -s "$name" "$pid"
   wait "$pid" 2> /dev/null; status=$?
   passed=$(($(now) - begin))
-  stopped "$expected_status" "stopped by signal $number"
+  [ "$(stat requests)" = "$requests" ] && [ "$(stat in_work)" = "$in_work" ]; check "SIG$name: no request is begun any more"
+}
+for signal in INT:130:2 TERM:143:15; do
+  IFS=: read -r name expected number <<< "$signal"
+  start_site 60000
   # The front page, the 20 that it names before the slow ones, and 4 of these. The site still waits to answer them.
-  [ "$(stat requests)" = 25 ] && [ "$(stat in_work)" = 4 ]; check "SIG$name: 4 requests were under way, and no other was begun"
+  interrupt "$name" 25 4 -j 4 --rate inf
+  stopped "$expected" "stopped by signal $number"
   stop_site
 done
+start_site 60000
+interrupt INT 1 0 --rate 0.01
+stopped 130 "stopped by signal 2"
+stop_site
+
+"$site" x > out 2> err; [ $? -eq 2 ] && grep -q '^usage: site' err; check "site: wrong usage"
 
 # No server: it was there a moment ago.
 "$linkcheck" "$url" > out 2> err; [ $? -eq 1 ]; check "no server: status 1"
