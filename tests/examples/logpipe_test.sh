@@ -119,7 +119,9 @@ start --every 0 broken broken.db
 until_stored broken.db 10
 query broken.db 'DROP TABLE lines'
 write 1 1 >> broken
-wait "$pid"; [ $? -eq 1 ] && grep -q '^logpipe: the database: ' err; check "a database that breaks meanwhile: status 1"
+for i in $(seq 1000); do kill -0 "$pid" 2> /dev/null || break; sleep 0.02; done
+kill -9 "$pid" 2> /dev/null
+wait "$pid" 2> /dev/null; [ $? -eq 1 ] && grep -q '^logpipe: the database: ' err; check "a database that breaks meanwhile: status 1"
 pid=
 
 # A log that is cut, and one that is renamed and made anew: before that, while logpipe runs, and while it does not.
