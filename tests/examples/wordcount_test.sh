@@ -113,6 +113,8 @@ for mode in $modes; do
     done
     begin=$(date +%s%N)
     kill -s "${signal%:*}" "$pid"
+    for i in $(seq 1000); do kill -0 "$pid" 2> /dev/null || break; sleep 0.01; done
+    kill -9 "$pid" 2> /dev/null # one that hangs is a failure, and not a test that hangs
     wait "$pid" 2> /dev/null; status=$?
     passed=$((($(date +%s%N) - begin) / 1000000))
     [ "$status" = "${signal#*:}" ] && [ ! -s out ] && [ ! -s err ]
