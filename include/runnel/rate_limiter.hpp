@@ -77,7 +77,8 @@ class rate_limiter {
     sleep_until(take(n, detail::never).at());
   }
   /// The same, up to a limit. Returns: ok; canceled; or timed_out, at once, if the tokens would come after it: then none were taken. One
-  /// that is canceled while it waits gives its tokens back, as reservation::cancel. Throws: as above.
+  /// that is canceled while it waits gives its tokens back, as reservation::cancel. What is there wins over a context that is done, which a
+  /// loop looks at itself. Throws: as above.
   [[nodiscard]] result<void> wait(const context& ctx, std::size_t n = 1) {
     refuse_more_than_burst("wait", n);
     pending mine(take(n, latest(ctx)));
