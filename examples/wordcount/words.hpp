@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <runnel/context.hpp>
+#include <runnel/runtime.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -107,7 +108,11 @@ inline std::error_code count_words(const runnel::context& ctx, const fs::path& p
   std::setvbuf(file.get(), nullptr, _IONBF, 0);
   static thread_local char buffer[64 * 1024];
   word_counter counter(words);
-  while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, file.get())) {
+  const auto read = [&] {
+    const runnel::blocking_region waiting_for_the_disk;  // others run meanwhile: N files are in work on any number of cores
+    return std::fread(buffer, 1, sizeof buffer, file.get());
+  };
+  while (const std::size_t got = read()) {
     if (ctx.done()) return {};
     counter.add({buffer, got});
   }
