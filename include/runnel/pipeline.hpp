@@ -7,7 +7,8 @@
 
 namespace runnel::inline RUNNEL_ABI {
 
-/// How many workers a stage has; 0: as many as there are cores. workers(1) gives the stage a task of its own.
+/// How many workers a stage has; 0: as many as there are cores. workers(1) gives the stage a task of its own. They are tasks: a function
+/// that waits for what the library does not know (a file, a C library) does so in a blocking_region, or no more wait than there are cores.
 struct workers {
   explicit workers(std::size_t n) noexcept : count(n != 0 ? n : detail::cpu_count()) {}
   std::size_t count;
@@ -229,7 +230,9 @@ struct reduce_function {
 
 /// The source of a pipeline: `from(range)`, `from(channel)`, or `from(f)`, where f() answers a std::optional, empty at the end.
 ///
-/// Values are copied out of a range, moved where they cannot be copied, and received from a channel, one at a time as they are asked for.
+/// Values are copied out of a range, moved where they cannot be copied, and received from a channel, one at a time as they are asked for. A
+/// function that waits takes the context, f(const context&), and returns when that is done: else a failure further down waits for it.
+/// To end a run with all that was read, end its source; a context that ends cuts it short.
 inline constexpr detail::from_function from{};
 
 /// `map(f)`: f(value) in place of each value. `map(f, workers(n))`: n at a time, answers in the order of their values; with `unordered`
