@@ -10,8 +10,8 @@ namespace {
 
 rn::recv_channel<std::string> source(rn::errgroup& group, std::vector<std::string> words) {
   auto [to, from] = rn::make_channel<std::string>();
-  group.go([to = std::move(to), words = std::move(words)]() -> rn::task<> {
-    for (const std::string& word : words) co_await to.async_send(word);
+  group.go([out = std::move(to), words = std::move(words)]() -> rn::task<> {
+    for (const std::string& word : words) co_await out.async_send(word);
   });
   return from;
 }

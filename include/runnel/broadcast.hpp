@@ -247,17 +247,21 @@ class broadcast {
   }
   static bool has_gone(const subscriber& to) { return to.to.closed(); }
 
+  /// Where nobody is waited for.
+  status put_at_once(sending& s) {
+    for (;;) {
+      make_copies(s);
+      const step done = try_deliver(s);
+      if (done != step::lacks_copies) return done == step::sent ? status::ok : status::closed;
+    }
+  }
   /// `wait` waits for the event that it is given.
   template <class Wait>
   status put(T& value, const Wait& wait) {
     sending s(std::addressof(value));
+    if (policy_ != lag::wait) return put_at_once(s);
     for (;;) {
       make_copies(s);
-      if (policy_ != lag::wait) {
-        const step done = try_deliver(s);
-        if (done != step::lacks_copies) return done == step::sent ? status::ok : status::closed;
-        continue;
-      }
       detail::semaphore_event first(turns_, 1);
       if (const status end = wait(first); end != status::ok) return end;
       const turn mine(turns_);
@@ -283,13 +287,9 @@ class broadcast {
     using waits = detail::happening_awaiter<detail::room_event<T>>;
     using waits_limited = detail::limited_happening_awaiter<detail::room_event<T>>;
     sending s(value);
+    if (hub.policy_ != lag::wait) co_return hub.put_at_once(s);
     for (;;) {
       hub.make_copies(s);
-      if (hub.policy_ != lag::wait) {
-        const step done = hub.try_deliver(s);
-        if (done != step::lacks_copies) co_return done == step::sent ? status::ok : status::closed;
-        continue;
-      }
       if (ctx == nullptr) {
         co_await hub.turns_.async_acquire();
       } else {

@@ -27,11 +27,11 @@ struct parallel_options {
 namespace detail {
 
 /// An end that receives, or a whole channel.
-template <class In>
-concept receiving_end = requires { typename std::remove_cvref_t<In>::value_type; } &&
-                        std::convertible_to<In, recv_channel<typename std::remove_cvref_t<In>::value_type>>;
-template <class In>
-using received_t = typename std::remove_cvref_t<In>::value_type;
+template <class Input>
+concept receiving_end = requires { typename std::remove_cvref_t<Input>::value_type; } &&
+                        std::convertible_to<Input, recv_channel<typename std::remove_cvref_t<Input>::value_type>>;
+template <class Input>
+using received_t = typename std::remove_cvref_t<Input>::value_type;
 
 /// What f(T&&) answers in the end: it is a function, or returns what is to be awaited.
 template <class F, class T>
@@ -67,14 +67,14 @@ inline void refuse_none(const char* stage, const char* of_what, std::size_t n) {
 /// Memory: in order, a value is taken when fewer than workers + capacity before it are unsent; capacity more wait in the output. So one
 /// that takes long lets the others get so far ahead, and no further. Use this where f is what takes long, fan_out to have each worker's
 /// results for themselves. Tasks: `workers`. Throws: as above. Example: examples/fan.cpp
-template <detail::receiving_end In, class F>
-  requires detail::mapping<F, detail::received_t<In>>
-[[nodiscard]] auto parallel_map(errgroup& group, In&& in, F&& f, parallel_options options = {}) {
-  using T = detail::received_t<In>;
+template <detail::receiving_end Input, class F>
+  requires detail::mapping<F, detail::received_t<Input>>
+[[nodiscard]] auto parallel_map(errgroup& group, Input&& in, F&& f, parallel_options options = {}) {
+  using T = detail::received_t<Input>;
   using R = detail::mapped_t<F, T>;
   using function = std::decay_t<F>;
   const std::size_t workers = options.workers != 0 ? options.workers : std::max(1U, detail::cpu_count());
-  recv_channel<T> from(std::forward<In>(in));
+  recv_channel<T> from(std::forward<Input>(in));
   auto out = make_channel<R>(options.capacity);
   auto shared = std::make_shared<function>(std::forward<F>(f));
   detail::stage_starter tasks(group, "parallel_map", workers);
@@ -94,14 +94,14 @@ template <detail::receiving_end In, class F>
 /// f as for parallel_map. A failing f cancels the group; with collect_all it ends its worker alone, and its output.
 /// Returns: the n outputs, which hold nothing: a worker waits until its result is taken. Tasks: n.
 /// Throws: std::invalid_argument if n is 0; as above.
-template <detail::receiving_end In, class F>
-  requires detail::mapping<F, detail::received_t<In>>
-[[nodiscard]] auto fan_out(errgroup& group, In&& in, std::size_t n, F&& f) {
-  using T = detail::received_t<In>;
+template <detail::receiving_end Input, class F>
+  requires detail::mapping<F, detail::received_t<Input>>
+[[nodiscard]] auto fan_out(errgroup& group, Input&& in, std::size_t n, F&& f) {
+  using T = detail::received_t<Input>;
   using R = detail::mapped_t<F, T>;
   using function = std::decay_t<F>;
   detail::refuse_none("fan_out", "worker", n);
-  const recv_channel<T> from(std::forward<In>(in));
+  const recv_channel<T> from(std::forward<Input>(in));
   const auto shared = std::make_shared<function>(std::forward<F>(f));
   std::vector<recv_channel<R>> outputs;
   outputs.reserve(n);
@@ -119,9 +119,9 @@ template <detail::receiving_end In, class F>
 ///
 /// Returns: the output, which holds nothing; it ends when all inputs are drained, at once if there are none. Tasks: one for each input.
 /// Throws: as above. Use a select to do something else for each of them.
-template <detail::receiving_end In>
-[[nodiscard]] recv_channel<detail::received_t<In>> fan_in(errgroup& group, std::vector<In> inputs) {
-  using T = detail::received_t<In>;
+template <detail::receiving_end Input>
+[[nodiscard]] recv_channel<detail::received_t<Input>> fan_in(errgroup& group, std::vector<Input> inputs) {
+  using T = detail::received_t<Input>;
   std::vector<recv_channel<T>> ends(inputs.begin(), inputs.end());
   inputs.clear();
   return detail::start_forwarding<T>(group, "fan_in", ends);
@@ -140,14 +140,14 @@ template <detail::receiving_end First, detail::receiving_end... Rest>
 /// have this one: the slowest sets the pace. Who cannot keep up drops its output, and holds up nobody any more. Tasks: one.
 /// Throws: std::invalid_argument if n is 0; as above. A copy that throws is a failure: the group is canceled.
 /// Use a broadcast for receivers that come and go, or that may miss values.
-template <detail::receiving_end In>
-  requires std::copy_constructible<detail::received_t<In>>
-[[nodiscard]] auto tee(errgroup& group, In&& in, std::size_t n) {
-  using T = detail::received_t<In>;
+template <detail::receiving_end Input>
+  requires std::copy_constructible<detail::received_t<Input>>
+[[nodiscard]] auto tee(errgroup& group, Input&& in, std::size_t n) {
+  using T = detail::received_t<Input>;
   detail::refuse_none("tee", "output", n);
   std::vector<recv_channel<T>> outputs;
   outputs.reserve(n);
-  detail::tee_task<T> work{recv_channel<T>(std::forward<In>(in)), {}};
+  detail::tee_task<T> work{recv_channel<T>(std::forward<Input>(in)), {}};
   work.outs.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
     auto out = make_channel<T>();
@@ -162,10 +162,10 @@ template <detail::receiving_end In>
 
 /// Sends on what comes, until the group's context is done: for a loop over a channel of somebody who does not know the group.
 /// Returns: the output, which holds nothing. Tasks: one. Throws: as above.
-template <detail::receiving_end In>
-[[nodiscard]] recv_channel<detail::received_t<In>> or_done(errgroup& group, In&& in) {
-  using T = detail::received_t<In>;
-  recv_channel<T> ends[] = {recv_channel<T>(std::forward<In>(in))};
+template <detail::receiving_end Input>
+[[nodiscard]] recv_channel<detail::received_t<Input>> or_done(errgroup& group, Input&& in) {
+  using T = detail::received_t<Input>;
+  recv_channel<T> ends[] = {recv_channel<T>(std::forward<Input>(in))};
   return detail::start_forwarding<T>(group, "or_done", ends);
 }
 

@@ -180,7 +180,7 @@ class rate_limiter {
   }
   /// Takes n tokens, if they are there now or at the latest at this time.
   reservation take(std::size_t n, time_point latest) noexcept {
-    const double tokens = static_cast<double>(n);
+    const auto tokens = static_cast<double>(n);
     if (unlimited()) return {this, 0, detail::now()};
     if (tokens > burst_) return {};
     const detail::scoped_lock lock(mutex_);

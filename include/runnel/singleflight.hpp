@@ -128,7 +128,7 @@ class singleflight {
 
  private:
   struct flight {
-    explicit flight(const K& k) : key(k) { running.add(); }
+    explicit flight(K k) : key(std::move(k)) { running.add(); }
 
     /// For those who did not lead it, once it has ended.
     outcome answer() const {

@@ -16,6 +16,7 @@ struct worker_pool_options {
   std::size_t queue = 0;    ///< how many may wait besides
   runtime* on = nullptr;    ///< where they run; null: the runtime whose task makes the pool, elsewhere the global one
   /// Called by the worker with what a job threw whose future was dropped before; without it that is lost. It must not throw.
+  // NOLINTNEXTLINE(readability-redundant-member-init): without it, designated initializers that leave it out would be warned of
   std::function<void(std::exception_ptr)> on_unhandled = {};
 };
 
@@ -36,7 +37,7 @@ class unstarted {
 
  private:
   friend class worker_pool;
-  unstarted(detail::handed_back_ptr job, const context& ctx) noexcept : job_(std::move(job)), ctx_(ctx) {}
+  unstarted(detail::handed_back_ptr job, context ctx) noexcept : job_(std::move(job)), ctx_(std::move(ctx)) {}
 
   detail::handed_back_ptr job_;
   context ctx_;
@@ -161,7 +162,7 @@ class worker_pool {
     const bool is_job = co_await detail::pool_core::is_coroutine_of(&core_);
     core_.refuse_inside(is_job, "async_wait");
     auto ended = co_await detail::limited_happening_awaiter<rest_event>(ctx, core_, rest::drained);
-    co_return std::move(ended);
+    co_return ended;
   }
 
   /// Closes the pool and ends it: drain waits for all jobs, abandon for those that run, drain_for(d) so long for all and then for those.

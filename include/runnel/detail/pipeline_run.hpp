@@ -49,8 +49,8 @@ class segment {
   using value_type = typename Chain::value_type;
 
  public:
-  segment(Chain&& chain, const context& ctx, send_channel<value_type> to)
-      : chain_(std::move(chain)), ctx_(ctx), to_(std::move(to)) {}
+  segment(Chain&& chain, context ctx, send_channel<value_type> to)
+      : chain_(std::move(chain)), ctx_(std::move(ctx)), to_(std::move(to)) {}
   task<> operator()() { return run(*this); }
 
  private:
@@ -100,7 +100,7 @@ class sink_run {
 template <class Chain>
 class sink_segment {
  public:
-  sink_segment(Chain&& chain, const context& ctx) : chain_(std::move(chain)), ctx_(ctx) {}
+  sink_segment(Chain&& chain, context ctx) : chain_(std::move(chain)), ctx_(std::move(ctx)) {}
   task<> operator()() { return sink_run<Chain>::run(chain_, ctx_); }
 
  private:
@@ -160,7 +160,7 @@ class assembly {
   };
   /// Starts a chain as a task, with a channel below it; of one that only passes a channel on, it takes that.
   template <std::size_t Below, class Chain>
-  stream<typename Chain::value_type> start(Chain&& chain, std::size_t capacity) {
+  stream<typename Chain::value_type> start(Chain chain, std::size_t capacity) {
     if constexpr (is_stream<Chain>) {
       return {chain.take_values(), chain.take_upstream()};
     } else {

@@ -100,7 +100,7 @@ struct map_stage {
   template <class T>
   using output = map_answer_t<F, T>;
   template <class Up>
-  auto bind(Up&& up) {
+  auto bind(Up up) {
     return map_step<Up, F>(std::move(up), f);
   }
   F f;
@@ -108,7 +108,7 @@ struct map_stage {
 template <class F, class T>
 class worker_function {
  public:
-  worker_function(F& f, const context& ctx) : f_(&f), ctx_(ctx) {}
+  worker_function(F& f, context ctx) : f_(&f), ctx_(std::move(ctx)) {}
   decltype(auto) operator()(T&& value) const { return call_stage(*f_, ctx_, std::move(value)); }
 
  private:
@@ -140,7 +140,7 @@ struct look_stage {
   template <class T>
   using output = T;
   template <class Up>
-  auto bind(Up&& up) {
+  auto bind(Up up) {
     return look_step<Up, F, Keeps>(std::move(up), f);
   }
   F f;
@@ -153,7 +153,7 @@ struct flat_map_stage {
   template <class T>
   using output = std::ranges::range_value_t<value_of_answer_t<stage_answer_t<F, T&&>>>;
   template <class Up>
-  auto bind(Up&& up) {
+  auto bind(Up up) {
     return flat_map_step<Up, F>(std::move(up), f);
   }
   F f;
@@ -165,7 +165,7 @@ struct take_stage {
   template <class T>
   using output = T;
   template <class Up>
-  auto bind(Up&& up) const {
+  auto bind(Up up) const {
     return take_step<Up>(std::move(up), count);
   }
   std::size_t count;
@@ -179,7 +179,7 @@ struct batch_stage {
   using output = std::vector<T>;
   [[nodiscard]] std::size_t capacity() const noexcept { return between_tasks; }
   template <class Up>
-  auto bind(Up&& up) const {
+  auto bind(Up up) const {
     return batch_step<Up>(std::move(up), count, longest);
   }
   std::size_t count;
@@ -193,8 +193,8 @@ struct buffer_stage {
   using output = T;
   [[nodiscard]] std::size_t capacity() const noexcept { return size; }
   template <class Up>
-  auto bind(Up&& up) const {
-    return std::move(up);
+  auto bind(Up up) const {
+    return up;
   }
   std::size_t size;
 };
@@ -227,7 +227,7 @@ struct each_sink {
     return {};
   }
   template <class Up>
-  auto bind(Up&& up, nothing& /*result*/) {
+  auto bind(Up up, nothing& /*result*/) {
     return each_step<Up, F>(std::move(up), f);
   }
   F f;
@@ -246,7 +246,7 @@ struct parallel_each_sink {
   [[nodiscard]] std::size_t capacity() const noexcept { return between_tasks; }
   [[nodiscard]] std::size_t count() const noexcept { return size; }
   template <class Up>
-  auto bind(Up&& up, nothing& /*result*/) {
+  auto bind(Up up, nothing& /*result*/) {
     return each_step<Up, F>(std::move(up), f);
   }
   F f;
@@ -264,7 +264,7 @@ struct collect_sink {
     return {};
   }
   template <class Up, class Container>
-  auto bind(Up&& up, Container& result) const {
+  auto bind(Up up, Container& result) const {
     return collect_step<Up, Container>(std::move(up), result);
   }
 };
@@ -299,7 +299,7 @@ struct reduce_sink {
     return init;
   }
   template <class Up>
-  auto bind(Up&& up, Value& result) {
+  auto bind(Up up, Value& result) {
     return reduce_step<Up, F, Value>(std::move(up), f, result);
   }
   Value init;

@@ -39,7 +39,7 @@ class pool_places {
  protected:
   enum : std::uint32_t { crowded = 1, ended = 2 };  // in alerts_: somebody waits for room; the context is done
 
-  pool_places(const context& ctx, std::size_t limit) : ctx_(ctx), limit_(static_cast<std::int64_t>(limit)) {}
+  pool_places(context ctx, std::size_t limit) : ctx_(std::move(ctx)), limit_(static_cast<std::int64_t>(limit)) {}
   ~pool_places() { RUNNEL_ASSERT(waiters_.empty()); }
 
   /// The event that a place was taken, or will never be.

@@ -22,7 +22,7 @@ namespace runnel::inline RUNNEL_ABI::detail {
 struct rw_record {
   const void* thread;     // who waits; null for a coroutine
   bool competes = false;  // a thread that takes the lock itself when it is woken
-  time_point since{};
+  time_point since;
 };
 
 class rw_core {
@@ -271,7 +271,7 @@ enum class access : std::uint8_t { read, write };
 template <access How>
 class rw_event final : public selectable {
  public:
-  explicit rw_event(rw_core& core, const void* thread) noexcept : core_(&core), record_{thread} {}
+  explicit rw_event(rw_core& core, const void* thread) noexcept : core_(&core), record_{thread, false, {}} {}
 
   attempt try_now() override {
     if (How == access::read ? core_->try_read() : core_->try_write()) return attempt::done;
