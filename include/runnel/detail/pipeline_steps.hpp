@@ -85,6 +85,10 @@ class flat_map_step {
   static constexpr bool waits = Up::waits || calls::waits;
 
   flat_map_step(Up&& up, F& f) : up_(std::move(up)), calls_(f) {}
+  // Only before it is asked for a value: g++ 12 warns where what is not there yet is moved.
+  flat_map_step(flat_map_step&& other) noexcept : up_(std::move(other.up_)), calls_(std::move(other.calls_)) {}
+  flat_map_step& operator=(flat_map_step&&) = delete;
+  ~flat_map_step() = default;
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
   std::optional<value_type> next(step_state& s) {
