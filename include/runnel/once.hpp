@@ -44,6 +44,7 @@ class once_turn {
 
 template <bool Limited>
 class once_awaiter;
+template <class F>
 struct once_calls;
 
 }  // namespace detail
@@ -111,6 +112,7 @@ class once {
   friend class detail::once_turn;
   template <bool>
   friend class detail::once_awaiter;
+  template <class F>
   friend struct detail::once_calls;
 
   /// In word_: idle, running, running and queued (then somebody may wait), done.
@@ -247,8 +249,9 @@ class once_awaiter final : public std::conditional_t<Limited, limited_awaiter<on
   once* from_;
 };
 
+/// For a function of this type. (Templates of coroutines make g++ 12 warn of types that are local; members of a class template do not.)
+template <class F>
 struct once_calls {
-  template <class F>
   static task<> call(once& from, F f) {
     once_awaiter<false> turn(from);
     co_await turn;
@@ -261,7 +264,6 @@ struct once_calls {
       from.run_here(f);
     }
   }
-  template <class F>
   static task<result<void>> call(context ctx, once& from, F f) {
     once_awaiter<true> turn(from, ctx);
     const status s = co_await turn;
@@ -278,7 +280,6 @@ struct once_calls {
 
  private:
   /// Awaits what f answers. A failure is thrown.
-  template <class F>
   static task<> checked(F& f) {
     if constexpr (task_function<F&>)
       co_await checked_awaiter(f());
@@ -291,11 +292,11 @@ struct once_calls {
 
 template <std::invocable F>
 task<> once::async_call(F&& f) {
-  return detail::once_calls::call(*this, std::decay_t<F>(std::forward<F>(f)));
+  return detail::once_calls<std::decay_t<F>>::call(*this, std::decay_t<F>(std::forward<F>(f)));
 }
 template <std::invocable F>
 task<result<void>> once::async_call(const context& ctx, F&& f) {
-  return detail::once_calls::call(ctx, *this, std::decay_t<F>(std::forward<F>(f)));
+  return detail::once_calls<std::decay_t<F>>::call(ctx, *this, std::decay_t<F>(std::forward<F>(f)));
 }
 
 }  // namespace runnel::inline RUNNEL_ABI

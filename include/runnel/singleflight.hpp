@@ -103,11 +103,11 @@ class singleflight {
   /// For coroutines: `auto got = co_await calls.async_run(key, f)`. As the forms without async_; f is copied, and may be a coroutine.
   template <std::invocable F>
   [[nodiscard]] task<outcome> async_run(const K& key, F&& f) {
-    return run_as_coroutine(table_, key, std::decay_t<F>(std::forward<F>(f)));
+    return calls_of<std::decay_t<F>>::run_as_coroutine(table_, key, std::decay_t<F>(std::forward<F>(f)));
   }
   template <std::invocable F>
   [[nodiscard]] task<result<outcome>> async_run(const context& ctx, const K& key, F&& f) {
-    return run_as_coroutine(ctx, table_, key, std::decay_t<F>(std::forward<F>(f)));
+    return calls_of<std::decay_t<F>>::run_as_coroutine(ctx, table_, key, std::decay_t<F>(std::forward<F>(f)));
   }
 
   /// Runs f() as a task, or joins the flight that is under way. Blocks: never. Returns: a future of its end. f may be a coroutine.
@@ -118,7 +118,7 @@ class singleflight {
     if (!at.leads) return async(follow(std::move(at.what)));
     leader mine(table_, std::move(at.what));
     if constexpr (detail::coroutine_function<std::decay_t<F>&>)
-      return async(lead(std::move(mine), std::decay_t<F>(std::forward<F>(f))));
+      return async(calls_of<std::decay_t<F>>::lead(std::move(mine), std::decay_t<F>(std::forward<F>(f))));
     else
       return async([mine = std::move(mine), f = std::decay_t<F>(std::forward<F>(f))]() mutable { return mine.run_here(f); });
   }
@@ -239,49 +239,51 @@ class singleflight {
     outcome got = what->answer();
     co_return got;
   }
-  /// For a function that returns what is to be awaited.
+  /// The coroutines for a function of this type. (Templates of coroutines make g++ 12 warn of types that are local; members of a class
+  /// template do not.)
   template <class F>
-  static task<outcome> lead(leader mine, F f) {
-    try {
-      mine.what().value.emplace(co_await f());
-    } catch (...) {
-      mine.what().error = std::current_exception();
-    }
-    outcome got = mine.land();
-    co_return got;
-  }
-  template <class F>
-  static task<outcome> run_as_coroutine(table_ptr source, K key, F f) {
-    entry at = enter(source, key);
-    if (!at.leads) {
-      co_await at.what->running.async_wait();
-      outcome got = at.what->answer();
+  struct calls_of {
+    /// For a function that returns what is to be awaited.
+    static task<outcome> lead(leader mine, F f) {
+      try {
+        mine.what().value.emplace(co_await f());
+      } catch (...) {
+        mine.what().error = std::current_exception();
+      }
+      outcome got = mine.land();
       co_return got;
     }
-    leader mine(source, std::move(at.what));
-    if constexpr (detail::coroutine_function<F&>) {
-      outcome got = co_await lead<F&>(std::move(mine), f);
-      co_return got;
-    } else {
-      outcome got = mine.run_here(f);
-      co_return got;
+    static task<outcome> run_as_coroutine(table_ptr source, K key, F f) {
+      entry at = enter(source, key);
+      if (!at.leads) {
+        co_await at.what->running.async_wait();
+        outcome got = at.what->answer();
+        co_return got;
+      }
+      leader mine(source, std::move(at.what));
+      if constexpr (detail::coroutine_function<F&>) {
+        outcome got = co_await calls_of<F&>::lead(std::move(mine), f);
+        co_return got;
+      } else {
+        outcome got = mine.run_here(f);
+        co_return got;
+      }
     }
-  }
-  template <class F>
-  static task<result<outcome>> run_as_coroutine(context ctx, table_ptr source, K key, F f) {
-    entry at = enter(source, key);
-    if (!at.leads) {
-      const auto ended = co_await at.what->running.async_wait(ctx);
-      co_return at.what->answer(ended);
+    static task<result<outcome>> run_as_coroutine(context ctx, table_ptr source, K key, F f) {
+      entry at = enter(source, key);
+      if (!at.leads) {
+        const auto ended = co_await at.what->running.async_wait(ctx);
+        co_return at.what->answer(ended);
+      }
+      leader mine(source, std::move(at.what));
+      if constexpr (detail::coroutine_function<F&>) {
+        outcome got = co_await calls_of<F&>::lead(std::move(mine), f);
+        co_return detail::result_access::ok<outcome>(std::move(got));
+      } else {
+        co_return detail::result_access::ok<outcome>(mine.run_here(f));
+      }
     }
-    leader mine(source, std::move(at.what));
-    if constexpr (detail::coroutine_function<F&>) {
-      outcome got = co_await lead<F&>(std::move(mine), f);
-      co_return detail::result_access::ok<outcome>(std::move(got));
-    } else {
-      co_return detail::result_access::ok<outcome>(mine.run_here(f));
-    }
-  }
+  };
 
   table_ptr table_;
 };
