@@ -27,6 +27,7 @@ using model::verdict;
 struct options {
   plan what;
   unsigned jobs = 2;
+  std::uint32_t from = 1;  // the number of the first scenario that is run
   std::vector<std::string> filters;
   bool list = false;
   bool invariants = false;
@@ -53,6 +54,7 @@ struct shared_state {
       "  --seed N         of the random schedules (1)\n"
       "  --generate N     so many programs of the seed, too (0); --seed 0 takes a new seed\n"
       "  --jobs N         processes (2)\n"
+      "  --from N         begins with the N-th of the scenarios (1): to go on where a long run was stopped\n"
       "  --list           the scenarios\n"
       "  --invariants     which scenarios prove which invariant\n"
       "  --table          a line for each scenario\n"
@@ -82,6 +84,8 @@ options parse(int argc, char** argv) {
       number(o.generated);
     else if (word == "--jobs")
       number(o.jobs);
+    else if (word == "--from")
+      number(o.from);
     else if (word == "--list")
       o.list = true;
     else if (word == "--invariants")
@@ -177,6 +181,7 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
   void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 2;
   shared = ::new (memory) shared_state;
+  shared->next.store(o.from - 1);
   for (std::size_t i = 0; i < list.size(); ++i) ::new (&shared->verdicts[i]) verdict;
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
@@ -216,14 +221,17 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
   if (terminal) std::printf("\r\033[K");
 
   std::uint64_t executions = 0;
+  unsigned taken = 0;
   unsigned failed = 0;
   unsigned cut_off = 0;
   double work_seconds = 0;
   for (std::size_t i = 0; i < list.size(); ++i) {
     verdict& v = shared->verdicts[i];
+    if (!v.taken) continue;
+    ++taken;
     executions += v.executions;
     work_seconds += v.seconds;
-    if (v.taken && !v.finished) {
+    if (!v.finished) {
       v.failed = true;
       std::snprintf(v.message, sizeof v.message, "the process ended");
     }
@@ -244,7 +252,7 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
                   *v.smallest != 0 ? "; shrunk to " : "", v.smallest, v.message, name, v.decisions);
     }
   }
-  std::printf("model: %zu scenarios, %llu executions, %.0f/s; %u failed, %u cut off; seed %llu\n", list.size(),
+  std::printf("model: %u scenarios, %llu executions, %.0f/s; %u failed, %u cut off; seed %llu\n", taken,
               static_cast<unsigned long long>(executions), static_cast<double>(executions) / (work_seconds > 0 ? work_seconds : 1),
               failed, cut_off, static_cast<unsigned long long>(o.what.seed));
   if (o.expect_failure) return failed != 0 ? 0 : 1;
@@ -271,7 +279,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (o.invariants) return print_invariants(list), 0;
-  if (list.empty()) {
+  if (o.from == 0 || list.size() < o.from) {
     std::fprintf(stderr, "no such scenario\n");
     return 2;
   }
