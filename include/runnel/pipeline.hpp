@@ -156,6 +156,10 @@ struct map_function {
     return list_of(map_stage<std::decay_t<F>>{std::forward<F>(f)});
   }
   template <class F>
+  [[nodiscard]] auto operator()(F&& f, unordered_t /*order*/) const {
+    return (*this)(std::forward<F>(f));  // one worker has one order
+  }
+  template <class F>
   [[nodiscard]] auto operator()(F&& f, workers n) const {
     return list_of(parallel_map_stage<std::decay_t<F>>{std::forward<F>(f), n.count, true});
   }
@@ -236,7 +240,7 @@ struct reduce_function {
 inline constexpr detail::from_function from{};
 
 /// `map(f)`: f(value) in place of each value. `map(f, workers(n))`: n at a time, answers in the order of their values; with `unordered`
-/// too, as they come. At most 2 * 64 + 2 * n values wait at such a stage.
+/// too, as they come. At most 4 * 64 + n values are at such a stage, with a buffer(b) before it 3 * 64 + b + n.
 inline constexpr detail::map_function map{};
 /// `filter(keeps)`: the values for which keeps(value) is true.
 inline constexpr detail::filter_function filter{};

@@ -213,7 +213,22 @@ TEST_CASE("P07 P09 several workers answer in the order of their values, or as th
   CHECK(ordered.run() == expected);
   CHECK(any.run() == std::multiset<int>(expected.begin(), expected.end()));
   CHECK((rn::from(up_to(20)) | rn::map(doubled, rn::workers(1)) | rn::collect<std::vector>()).run().size() == 20);
+  CHECK((rn::from(up_to(20)) | rn::map(doubled, rn::unordered) | rn::collect<std::vector>()).run().size() == 20);
   CHECK((rn::from(up_to(20)) | rn::map(doubled, rn::workers(0)) | rn::collect<std::vector>()).run().size() == 20);
+}
+
+TEST_CASE("a buffer lets what stands before it run ahead by as much, behind workers too") {
+  counter made{0};
+  const auto make = [&made]() -> std::optional<int> {
+    support::add(made);
+    return read(made) <= 2000 ? std::optional(1) : std::nullopt;
+  };
+  bool waits = true;
+  const auto p = rn::from(make) | rn::map(doubled, rn::workers(1)) | rn::buffer(1000) | rn::for_each([&](int) {
+                   if (std::exchange(waits, false)) support::wait_until([&] { return read(made) > 1000; });
+                 });
+  p.run();
+  CHECK(read(made) == 2001);
 }
 
 TEST_CASE("workers work at the same time") {
@@ -338,7 +353,8 @@ TEST_CASE("C40 a fast source does not run ahead of a slow sink by more than the 
                  });
   p.run();
   CHECK(count == 3000);
-  CHECK(most <= 4 + 2 + 64 + 64 + 4 + 64 + 8);
+  CHECK(most <=
+        4 + 2 + 64 + 64 + 4 + 64 + 8);  // the buffers, the workers' values and results, what the sink has taken, those in hand
   CHECK(support::counted::live() == before);
 }
 

@@ -18,8 +18,9 @@ namespace runnel::inline RUNNEL_ABI::detail {
 /// The capacity of the channels between two tasks where no buffer() says another.
 inline constexpr std::size_t between_tasks = 64;
 
-/// What a stage becomes in a run: a step of the chain, which may need a channel above it; a stream, which other tasks fill; or the end.
-enum class stage_kind : std::uint8_t { step, step_below_channel, stream, sink, parallel_sink };
+/// What a stage becomes in a run: a step of the chain, which may need a channel above it, or be nothing else; a stream, which other tasks
+/// fill; or the end.
+enum class stage_kind : std::uint8_t { step, step_below_channel, buffer, stream, sink, parallel_sink };
 constexpr bool needs_channel(stage_kind kind) noexcept { return kind != stage_kind::step && kind != stage_kind::sink; }
 constexpr bool ends_pipeline(stage_kind kind) noexcept { return kind == stage_kind::sink || kind == stage_kind::parallel_sink; }
 
@@ -135,9 +136,9 @@ class assembly {
       static_assert(Below == 0);
       group_.go(sink_segment(stage.bind(std::move(chain), result_), ctx_));
     } else {
-      auto [values, upstream] = start<Below>(std::move(chain), stage.capacity());
+      auto [values, upstream] = channel_below < kind == stage_kind::buffer, Below > (std::move(chain), stage.capacity());
       using input = stream_step<typename Chain::value_type>;
-      if constexpr (kind == stage_kind::step_below_channel) {
+      if constexpr (kind == stage_kind::step_below_channel || kind == stage_kind::buffer) {
         add<First + 1, Below - 1>(stage.bind(input(std::move(values), std::move(upstream))));
       } else if constexpr (kind == stage_kind::stream) {
         auto answers = stage.start(group_, std::move(values), ctx_);
@@ -158,10 +159,10 @@ class assembly {
     recv_channel<T> values;
     std::optional<scoped_context> upstream;
   };
-  /// Starts a chain as a task, with a channel below it; of one that only passes a channel on, it takes that.
-  template <std::size_t Below, class Chain>
-  stream<typename Chain::value_type> start(Chain chain, std::size_t capacity) {
-    if constexpr (is_stream<Chain>) {
+  /// Starts a chain as a task, with a channel below it; of one that only passes a channel on, it takes that, unless it is to be `Another`.
+  template <bool Another, std::size_t Below, class Chain>
+  stream<typename Chain::value_type> channel_below(Chain chain, std::size_t capacity) {
+    if constexpr (is_stream<Chain> && !Another) {
       return {chain.take_values(), chain.take_upstream()};
     } else {
       auto ends = make_channel<typename Chain::value_type>(capacity);

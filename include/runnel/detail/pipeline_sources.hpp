@@ -12,6 +12,7 @@
 #include <runnel/context.hpp>
 #include <runnel/detail/task_outcome.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <functional>
 #include <iterator>
@@ -237,7 +238,7 @@ class stream_step {
   static constexpr bool waits = true;
 
   stream_step(recv_channel<T> from, std::optional<scoped_context> upstream, std::size_t at_once = most_at_once)
-      : upstream_(std::move(upstream)), from_(std::move(from)), at_once_(at_once) {}
+      : upstream_(std::move(upstream)), from_(std::move(from)), at_once_(std::clamp<std::size_t>(from_.capacity(), 1, at_once)) {}
   [[nodiscard]] stream_step& source() noexcept { return *this; }
   /// Gives away what it stands on.
   [[nodiscard]] recv_channel<T> take_values() noexcept { return std::move(from_); }

@@ -186,7 +186,7 @@ struct batch_stage {
   duration longest;
 };
 struct buffer_stage {
-  static constexpr stage_kind kind = stage_kind::step_below_channel;
+  static constexpr stage_kind kind = stage_kind::buffer;
   template <class T>
   static constexpr bool takes = true;
   template <class T>
