@@ -11,8 +11,8 @@ struct failed {};
 
 void three_run() {
   calls c;
-  int ran = 0;
-  int shared = 0;
+  shared_count ran;
+  shared_count shared;
   const auto run = [&] {
     const auto got = c.run(1, [&] { return ++ran; });
     require(got.value >= 1 && got.value <= ran, "the answer of a call");
@@ -25,8 +25,8 @@ void three_run() {
 }
 void throws() {
   calls c;
-  int ran = 0;
-  int caught = 0;
+  shared_count ran;
+  shared_count caught;
   const auto run = [&] {
     try {
       c.run(1, [&]() -> int {
@@ -44,7 +44,7 @@ void throws() {
 /// What was there before is not an answer.
 void asks_again() {
   calls c;
-  int ran = 0;
+  shared_count ran;
   const auto run = [&] { return c.run(1, [&] { return ++ran; }).value; };
   parallel(as("once", [&] { run(); }), as("twice", [&] {
              const int first = run();

@@ -20,6 +20,17 @@ using std::chrono::milliseconds;
 /// Made before the first execution: what the product allocates once and for all is none of an execution's.
 inline const std::error_category& made_at_start = rn::detail::category();
 
+/// A number that several parts count up, and that orders nothing between them.
+class shared_count {
+ public:
+  int operator++() noexcept { return n_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  int operator--() noexcept { return n_.fetch_sub(1, std::memory_order_relaxed) - 1; }
+  operator int() const noexcept { return n_.load(std::memory_order_relaxed); }  // NOLINT(google-explicit-constructor): it is one
+
+ private:
+  std::atomic<int> n_{0};
+};
+
 /// A move-only value. Moving from one that is not there, or destroying it twice, fails; so does one that is left at the end.
 class counted {
  public:

@@ -44,9 +44,9 @@ struct bench {
 
   rn::runtime runtime;
   std::optional<rn::worker_pool> pool;
-  int running = 0;
-  int ran = 0;
-  int accepted = 0;
+  shared_count running;
+  shared_count ran;
+  shared_count accepted;
 
  private:
   int workers_;
