@@ -18,10 +18,9 @@ namespace runnel::inline RUNNEL_ABI {
 
 /// How parallel_map works.
 struct parallel_options {
-  std::size_t workers = 0;  ///< how many tasks call f at a time; 0: as many as there are cores
-  std::size_t capacity =
-      0;                ///< how many results may wait in the output, and, in order, for an earlier one besides the workers' own
-  bool ordered = true;  ///< whether the results come in the order of the values; else as they are ready
+  std::size_t workers = 0;   ///< how many tasks call f at a time; 0: as many as there are cores
+  std::size_t capacity = 0;  ///< how many results may wait in the output; in order, as many more for an earlier one
+  bool ordered = true;       ///< whether the results come in the order of the values; else as they are ready
 };
 
 namespace detail {

@@ -55,7 +55,7 @@ class pipeline {
     if constexpr (channels == 0) {
       auto chain = bind_all<0>(source_.bind(), result);
       if constexpr (decltype(chain)::waits) {
-        sync_wait(detail::sink_run<decltype(chain)>::run(chain, ctx));
+        sync_wait(detail::chain_run<decltype(chain)>::run(chain, ctx));
       } else {
         detail::step_state s(ctx);
         chain.next(s);
@@ -104,7 +104,7 @@ class pipeline {
     auto result = self.new_result();
     if constexpr (channels == 0) {
       auto chain = self.template bind_all<0>(self.source_.bind(), result);
-      co_await detail::sink_run<decltype(chain)>::run(chain, ctx);
+      co_await detail::chain_run<decltype(chain)>::run(chain, ctx);
     } else {
       errgroup group(ctx);
       assembly parts(group, self.stages_, result);
@@ -220,7 +220,7 @@ struct for_each_function {
   }
   template <class F>
   [[nodiscard]] auto operator()(F&& f, workers n) const {
-    return list_of(parallel_each_sink<std::decay_t<F>>{std::forward<F>(f), n.count});
+    return list_of(parallel_each_sink<std::decay_t<F>>{{std::forward<F>(f)}, n.count});
   }
 };
 struct reduce_function {

@@ -45,10 +45,14 @@ def read(path):
                 bugs[-1].fields[key] = value
         elif line == "===" and part == "before":
             part = "after"
-        elif line == ">>>":
+        elif line == ">>>" and part == "after":
             part = None
+        elif line in ("<<<", "===", ">>>"):
+            sys.exit(f"{path}:{number}: {line} out of place: does the bug before it end?")
         else:
             setattr(bugs[-1], part, getattr(bugs[-1], part) + line + "\n")
+    if part is not None:
+        sys.exit(f"{path}: the last bug does not end")
     return bugs
 
 

@@ -24,23 +24,46 @@ enum class stage_kind : std::uint8_t { step, step_below_channel, buffer, stream,
 constexpr bool needs_channel(stage_kind kind) noexcept { return kind != stage_kind::step && kind != stage_kind::sink; }
 constexpr bool ends_pipeline(stage_kind kind) noexcept { return kind == stage_kind::sink || kind == stage_kind::parallel_sink; }
 
-/// Awaits what a chain waits for.
+/// Runs a chain to its end: its values go into a channel; one that ends in a sink has none. A wait allocates nothing.
 template <class Chain>
 class chain_run {
+  using value_type = typename Chain::value_type;
+  static constexpr bool has_values =
+      !std::same_as<decltype(std::declval<Chain&>().next(std::declval<step_state&>())), std::nullopt_t>;
+  static constexpr bool has_channel = std::remove_cvref_t<decltype(std::declval<Chain&>().source())>::is_channel;
+
  public:
-  static task<> wait(Chain& chain, step_state& s) {
-    if (s.why == pause::call) {
-      co_await std::move(*s.awaits);
-    } else if constexpr (std::remove_cvref_t<decltype(chain.source())>::is_channel) {
-      auto& source = chain.source();
-      if (s.due == never) {
-        source.accept(co_await source.wait(s.ctx));
-      } else {
-        const scoped_context until = with_deadline(s.ctx, s.due);
-        source.accept(co_await source.wait(until));
+  /// Throws: context_error if it ends in a sink, and the context has ended it.
+  static task<> run(Chain& chain, const context& ctx, [[maybe_unused]] const send_channel<value_type>* to = nullptr) {
+    step_state s(ctx);
+    for (;;) {
+      auto value = chain.next(s);
+      if constexpr (has_values) {
+        if (value) {
+          status sent = to->try_send(*std::move(value)).status();
+          if (sent == status::would_block) {
+            const send_result waited = co_await to->async_send(context(), *std::move(value));
+            sent = waited.status();
+          }
+          if (sent != status::ok) co_return;  // nobody wants more
+          continue;
+        }
       }
-      s.due = never;
+      if (s.why == pause::call) {
+        co_await std::move(*s.awaits);
+      } else if (s.why == pause::ended) {
+        break;
+      } else if constexpr (has_channel) {
+        auto& source = chain.source();
+        if (s.due == never) {
+          source.accept(co_await source.wait(ctx));
+        } else {
+          const scoped_context until = with_deadline(ctx, std::exchange(s.due, never));
+          source.accept(co_await source.wait(until));
+        }
+      }
     }
+    if (!has_values && s.canceled) ctx.throw_if_done();
   }
 };
 
@@ -56,23 +79,8 @@ class segment {
 
  private:
   static task<> run(segment& self) {
-    step_state s(self.ctx_);
     try {
-      for (;;) {
-        std::optional<value_type> value = self.chain_.next(s);
-        if (value) {
-          status sent = self.to_.try_send(*std::move(value)).status();
-          if (sent == status::would_block) {
-            const send_result waited = co_await self.to_.async_send(context(), *std::move(value));
-            sent = waited.status();
-          }
-          if (sent != status::ok) co_return;  // nobody wants more
-        } else if (s.why == pause::ended) {
-          co_return;
-        } else {
-          co_await chain_run<Chain>::wait(self.chain_, s);
-        }
-      }
+      co_await chain_run<Chain>::run(self.chain_, self.ctx_, &self.to_);
     } catch (...) {
       if (!self.ctx_.done() || !is_cancellation(std::current_exception())) throw;  // else it says that it was told to stop
     }
@@ -82,27 +90,12 @@ class segment {
   context ctx_;
   send_channel<value_type> to_;
 };
-
-/// Runs a chain that ends in a sink. Throws: context_error if the context has ended it.
-template <class Chain>
-class sink_run {
- public:
-  static task<> run(Chain& chain, const context& ctx) {
-    step_state s(ctx);
-    chain.next(s);
-    while (s.why != pause::ended) {
-      co_await chain_run<Chain>::wait(chain, s);
-      chain.next(s);
-    }
-    if (s.canceled) ctx.throw_if_done();
-  }
-};
-/// The same, as a task.
+/// A chain that ends in a sink, as a task.
 template <class Chain>
 class sink_segment {
  public:
   sink_segment(Chain&& chain, context ctx) : chain_(std::move(chain)), ctx_(std::move(ctx)) {}
-  task<> operator()() { return sink_run<Chain>::run(chain_, ctx_); }
+  task<> operator()() { return chain_run<Chain>::run(chain_, ctx_); }
 
  private:
   Chain chain_;
@@ -136,9 +129,10 @@ class assembly {
       static_assert(Below == 0);
       group_.go(sink_segment(stage.bind(std::move(chain), result_), ctx_));
     } else {
-      auto [values, upstream] = channel_below < kind == stage_kind::buffer, Below > (std::move(chain), stage.capacity());
+      constexpr bool is_buffer = kind == stage_kind::buffer;
+      auto [values, upstream] = channel_below<is_buffer, Below>(std::move(chain), stage.capacity());
       using input = stream_step<typename Chain::value_type>;
-      if constexpr (kind == stage_kind::step_below_channel || kind == stage_kind::buffer) {
+      if constexpr (kind == stage_kind::step_below_channel || is_buffer) {
         add<First + 1, Below - 1>(stage.bind(input(std::move(values), std::move(upstream))));
       } else if constexpr (kind == stage_kind::stream) {
         auto answers = stage.start(group_, std::move(values), ctx_);

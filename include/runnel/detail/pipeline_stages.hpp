@@ -233,23 +233,10 @@ struct each_sink {
   F f;
 };
 template <class F>
-struct parallel_each_sink {
+struct parallel_each_sink : each_sink<F> {
   static constexpr stage_kind kind = stage_kind::parallel_sink;
-  template <class T>
-  static constexpr bool takes = stage_function<F, T&&>;
-  template <class T>
-  using output = nothing;
-  template <class T>
-  [[nodiscard]] nothing result() const noexcept {
-    return {};
-  }
   [[nodiscard]] std::size_t capacity() const noexcept { return between_tasks; }
   [[nodiscard]] std::size_t count() const noexcept { return size; }
-  template <class Up>
-  auto bind(Up up, nothing& /*result*/) {
-    return each_step<Up, F>(std::move(up), f);
-  }
-  F f;
   std::size_t size;
 };
 template <class Into>
