@@ -16,6 +16,8 @@ class event_awaiter {
   bool await_ready() { return event_.try_now() == attempt::done; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> h) {
+    std::construct_at(&node_);
+    std::construct_at(&self_);
     node_.owner = &self_;
     self_.wait_as(h);
     waits_ = true;
@@ -28,23 +30,36 @@ class event_awaiter {
   ~event_awaiter() { destroy_waiting(); }
   /// For a coroutine that is destroyed: ends the wait. True: the event has happened.
   bool destroy_waiting() noexcept {
-    if (!std::exchange(waits_, false) || event_.leave(node_)) return false;
-    self_.take_back();
-    event_.finish(node_);
-    return true;
+    if (!waits_) return false;
+    const bool has_happened = !event_.leave(node_);
+    if (has_happened) self_.take_back();
+    end_waiting(has_happened);
+    return has_happened;
   }
   /// Takes over the outcome.
   Event& finish() noexcept {
-    if (std::exchange(waits_, false)) event_.finish(node_);
+    if (waits_) end_waiting(true);
     return event_;
   }
   [[nodiscard]] Event& event() noexcept { return event_; }
 
  private:
+  void end_waiting(bool has_happened) noexcept {
+    waits_ = false;
+    if (has_happened) event_.finish(node_);
+    std::destroy_at(&node_);
+    std::destroy_at(&self_);
+  }
+
   Event event_;
   bool waits_ = false;
-  wait_node node_;
-  coroutine_waiter self_;
+  // These two live while it waits.
+  union {
+    wait_node node_;
+  };
+  union {
+    coroutine_waiter self_;
+  };
 };
 
 /// Waits for the first of the events of a plan. Derived classes fill in the plan before await_ready(), and destroy_waiting() in their

@@ -93,10 +93,13 @@ class send_awaiter : public event_awaiter<send_event<T>> {
  public:
   send_awaiter(channel_core<T>* core, T* value) : event_awaiter<send_event<T>>(core, value), core_(core) {}
   void await_resume() {
-    if (this->finish().outcome() != status::ok) throw channel_closed("runnel: send on a closed " + core_->describe());
+    if (this->finish().outcome() != status::ok) [[unlikely]]
+      throw_closed();
   }
 
  private:
+  RUNNEL_NOINLINE void throw_closed() const { throw channel_closed("runnel: send on a closed " + core_->describe()); }
+
   channel_core<T>* core_;
 };
 template <class T>

@@ -1,13 +1,13 @@
 // What all handles of one channel share: a store, and the calls that wait for it to have room or a value.
 //
 // Three stores: none (rendezvous: values go from call to call), a ring (exactly n), segments (unbounded). The fast paths
-// touch the store and one word, `state`; the lock W and the queues are used only when somebody waits.
+// touch the store and the flags that the lock W shows; W and the queues are used only when somebody waits.
 //
-// 6. A state without RECEIVERS means that nobody is queued to receive, outside W; likewise SENDERS.
+// 6. Without the flag RECEIVERS nobody is queued to receive, outside W; likewise SENDERS.
 // 7. At rest: a queued receiver means an empty, open channel; a queued sender a full, open one; at rendezvous no pair waits
 //    that could meet.
-// 8. No wake-up is lost: a sender claims the tail, then reads `state`; a receiver sets RECEIVERS, then reads the tail; all
-//    four are seq_cst, so one of them sees the other. Receivers and SENDERS mirror it. settle() restores 7 under W.
+// 8. No wake-up is lost: a sender claims the tail, then reads the flags; a receiver locks W, which shows RECEIVERS, then reads
+//    the tail; all four are seq_cst, so one of them sees the other. Receivers and SENDERS mirror it. settle() restores 7 under W.
 // 10. Each waiter ends once: ok, closed, or withdrawn by its owner.      12. A thread holds at most one W.
 // 13. A value goes straight to a waiting receiver only under W, when the store was seen empty: one sender's values stay in order.
 // 14. A queue is served in order, skipping only selects that were claimed elsewhere.
@@ -15,8 +15,8 @@
 // Under W only values are moved (T's move constructor, and the destructor of what was moved from): nothing else of the user's.
 #pragma once
 
-#include <runnel/detail/ring.hpp>
 #include <runnel/detail/segments.hpp>
+#include <runnel/detail/serve.hpp>
 #include <runnel/detail/type_name.hpp>
 #include <runnel/selectable.hpp>
 
@@ -84,21 +84,21 @@ class channel_core {
   // Trying. `value` is moved from, and `to` filled, exactly if the answer is `done`.
 
   RUNNEL_ALWAYS_INLINE trial try_send(T& value) {
-    // [channel_core.state] relaxed: a hint; what it says is looked at again under W.
-    if (kind_ == store_kind::bounded && state_.load(relaxed) == 0) [[likely]] {
+    // [channel_core.w] relaxed: a hint; what it says is looked at again under W.
+    if (kind_ == store_kind::bounded && w_.flags(relaxed) == 0) [[likely]] {
       const trial sent = ring_.try_push(value);
-      // [channel_core.state] seq_cst, after the claim of the tail: invariant 8.
-      if (sent == trial::done && (state_.load(seq_cst) & receivers_wait) != 0) [[unlikely]]
+      // [channel_core.w] seq_cst, after the claim of the tail: invariant 8.
+      if (sent == trial::done && (w_.flags(seq_cst) & receivers_wait) != 0) [[unlikely]]
         settle();
       return sent;
     }
     return try_send_slow(value);
   }
   RUNNEL_ALWAYS_INLINE trial try_recv(T* to) noexcept {
-    if (kind_ == store_kind::bounded && (state_.load(relaxed) & receivers_wait) == 0) [[likely]] {  // [channel_core.state] as above
+    if (kind_ == store_kind::bounded && (w_.flags(relaxed) & receivers_wait) == 0) [[likely]] {  // [channel_core.w] as above
       const trial received = ring_.try_pop(to);
-      // [channel_core.state] seq_cst, after the claim of the head: invariant 8.
-      if (received == trial::done && (state_.load(seq_cst) & senders_wait) != 0) [[unlikely]]
+      // [channel_core.w] seq_cst, after the claim of the head: invariant 8.
+      if (received == trial::done && (w_.flags(seq_cst) & senders_wait) != 0) [[unlikely]]
         settle();
       return received;
     }
@@ -107,9 +107,9 @@ class channel_core {
 
   /// Appends what a ring has, at most `most`, for which there is room in `out`. Returns: how many; 0 also where try_recv may say more.
   std::size_t try_recv_batch(std::vector<T>& out, std::size_t most) noexcept {
-    if (kind_ != store_kind::bounded || (state_.load(relaxed) & receivers_wait) != 0) return 0;  // [channel_core.state] as above
+    if (kind_ != store_kind::bounded || (w_.flags(relaxed) & receivers_wait) != 0) return 0;  // [channel_core.w] as above
     const std::size_t count = ring_.try_pop_many(most, [&out](T&& value) { out.push_back(std::move(value)); });
-    if (count != 0 && (state_.load(seq_cst) & senders_wait) != 0) settle();  // [channel_core.state] seq_cst: as above
+    if (count != 0 && (w_.flags(seq_cst) & senders_wait) != 0) settle();  // [channel_core.w] seq_cst: as above
     return count;
   }
 
@@ -129,12 +129,9 @@ class channel_core {
 
   /// False: close() was called before.
   bool close() noexcept {
-    wake_list wakes;
-    scoped_lock lock(w_);
+    section under_w(*this, shown_at_end());
     if (std::exchange(close_called_, true)) return false;
-    end_store_locked(wakes);
-    lock.unlock();
-    wakes.resume_all();
+    end_store_locked(under_w.wakes);
     return true;
   }
   /// Closes the channel as close() does, unless it is closed.
@@ -148,7 +145,7 @@ class channel_core {
       case store_kind::unbounded: return segments_->closed();
       case store_kind::rendezvous: break;
     }
-    return (state_.load(acquire) & closed_bit) != 0;  // [channel_core.state] acquire: close happens before whoever sees it
+    return (w_.flags(acquire) & closed_bit) != 0;  // [channel_core.w] acquire: close happens before whoever sees it
   }
   [[nodiscard]] bool drained() const noexcept {
     switch (kind_) {
@@ -179,10 +176,10 @@ class channel_core {
       case store_kind::unbounded: return segments_->push_stamp();
       case store_kind::rendezvous: break;
     }
-    return arrivals_.load(seq_cst);  // [channel_core.arrivals] seq_cst: between two equal reads nobody has queued
+    return meeting_stamp();
   }
   [[nodiscard]] std::uint64_t send_stamp() const noexcept {
-    return kind_ == store_kind::bounded ? ring_.pop_stamp() : arrivals_.load(seq_cst);  // [channel_core.arrivals] as above
+    return kind_ == store_kind::bounded ? ring_.pop_stamp() : meeting_stamp();
   }
 
   /// For messages: "channel<int> (capacity 4)".
@@ -193,7 +190,7 @@ class channel_core {
 
   /// How many calls are queued to receive and to send: for tests, which wait for a peer to wait.
   [[nodiscard]] std::pair<std::size_t, std::size_t> queued() noexcept {
-    const scoped_lock lock(w_);
+    const section under_w(*this);
     const auto count = [](const wait_queue& queue) {
       std::size_t n = 0;
       for (const wait_node* node = queue.front(); node != nullptr; node = node->next) ++n;
@@ -203,9 +200,40 @@ class channel_core {
   }
 
  private:
-  static constexpr std::uint32_t receivers_wait = 1;
-  static constexpr std::uint32_t senders_wait = 2;
-  static constexpr std::uint32_t closed_bit = 4;  // rendezvous only: a store keeps its own
+  static constexpr std::uint32_t receivers_wait = flag_lock::first_flag;
+  static constexpr std::uint32_t senders_wait = 2 * flag_lock::first_flag;
+  static constexpr std::uint32_t closed_bit = 4 * flag_lock::first_flag;  // rendezvous only: a store keeps its own
+
+  /// Holds W, which shows these flags at once; then resumes whom it has served. At its end W shows who is queued.
+  class section {
+   public:
+    explicit section(channel_core& core, std::uint32_t shown = 0) noexcept : core_(core) { core_.w_.lock(shown); }
+    section(const section&) = delete;
+    section& operator=(const section&) = delete;
+    ~section() {
+      core_.w_.unlock(core_.flags_locked());
+      wakes.resume_all();  // the core may be gone from here on
+    }
+
+    wake_list wakes;
+
+   private:
+    channel_core& core_;
+  };
+
+  [[nodiscard]] std::uint32_t flags_locked() const noexcept {
+    return (receivers_.empty() ? 0U : receivers_wait) | (senders_.empty() ? 0U : senders_wait) | (ended_ ? closed_bit : 0U);
+  }
+  /// Between two equal stamps nobody has queued, and the channel has not closed.
+  [[nodiscard]] std::uint64_t meeting_stamp() const noexcept {
+    // [channel_core.w] seq_cst, before the count: whose queueing is seen, or undone, is counted, for he counted under W.
+    const std::uint64_t shown = w_.flags(seq_cst);
+    // [channel_core.arrivals] acquire: of whom is counted the flag is seen by the try that follows.
+    return arrivals_.load(acquire) * (8 * flag_lock::first_flag) + shown;
+  }
+  void count_arrival() noexcept {
+    arrivals_.store(arrivals_.load(relaxed) + 1, release);  // [channel_core.arrivals] as above; relaxed: written under W alone
+  }
 
   ~channel_core() { delete segments_; }
 
@@ -219,150 +247,111 @@ class channel_core {
       case store_kind::unbounded: return segments_->try_pop(to);
       case store_kind::rendezvous: break;
     }
-    return closed() ? trial::closed : trial::would_block;
+    return ended_ ? trial::closed : trial::would_block;
   }
 
-  /// [channel_core.state] seq_cst: set before the store is looked at again: invariant 8.
-  void set_waiting() noexcept {
-    const std::uint32_t next = (receivers_.empty() ? 0U : receivers_wait) | (senders_.empty() ? 0U : senders_wait) |
-                               (state_.load(relaxed) & closed_bit);  // relaxed: written under W alone
-    if (state_.load(relaxed) != next) state_.store(next, seq_cst);
+  /// Whether invariant 7 holds for certain although calls are queued on one side: the ring is empty, or full, and nobody is on the other.
+  [[nodiscard]] bool is_at_rest(const wait_queue& other, bool for_receivers) const noexcept {
+    return kind_ == store_kind::bounded && other.empty() && (for_receivers ? ring_.is_empty() : ring_.is_full());
   }
-
-  static void complete(wait_node& node, status outcome, wake_list& wakes) noexcept {
-    node.outcome = outcome;
-    wakes.add(node);
-  }
-
-  /// Serves a queue from the store until it does not go on: `step` pushes or pops for a node. True: somebody was served.
-  template <class Step>
-  static bool serve(wait_queue& queue, wake_list& wakes, Step step) noexcept {
-    bool served = false;
-    while (wait_node* node = queue.front()) {
-      const bool multi = node->owner->multi();
-      if (multi && !node->owner->lock()) {
-        queue.remove(*node);
-        continue;
-      }
-      const trial outcome = step(static_cast<T*>(node->value));
-      if (outcome == trial::would_block) {
-        if (multi) node->owner->abandon();
-        break;
-      }
-      queue.remove(*node);
-      if (multi) node->owner->commit(node->index);
-      complete(*node, outcome == trial::done ? status::ok : status::closed, wakes);
-      served = true;
-    }
-    return served;
-  }
-
   /// Restores invariant 7. Under W.
   void settle_locked(wake_list& wakes) noexcept {
-    bool served = true;
-    while (served) {
-      served = serve(receivers_, wakes, [this](T* to) { return store_pop(to); });
-      if (kind_ == store_kind::bounded)
-        served |= serve(senders_, wakes, [this](T* from) {
-          if (from != nullptr) return store_push(*from);
-          return is_full() ? trial::would_block : trial::done;
-        });
+    for (bool again = true; again;) {
+      serve(receivers_, wakes, [this](void* to) { return store_pop(static_cast<T*>(to)); });
+      if (kind_ != store_kind::bounded) break;
+      const bool sent = serve(senders_, wakes, [this](void* from) {
+        if (from != nullptr) return ring_.try_push(*static_cast<T*>(from));
+        return is_full() ? trial::would_block : trial::done;
+      });
+      again = sent && !receivers_.empty();
     }
-    set_waiting();
     check_invariants();
   }
   RUNNEL_NOINLINE void settle() noexcept {
-    wake_list wakes;
-    scoped_lock lock(w_);
-    settle_locked(wakes);
-    lock.unlock();
-    wakes.resume_all();
+    section under_w(*this);
+    settle_locked(under_w.wakes);
   }
 
   static void hand_over(T* from, T* to) noexcept { std::construct_at(to, std::move(*from)); }
 
   RUNNEL_NOINLINE trial try_send_slow(T& value) {
     for (;;) {
-      const std::uint32_t seen = state_.load(seq_cst);  // [channel_core.state] seq_cst: nobody waited at this instant
-      if (seen == 0 && kind_ == store_kind::rendezvous) return trial::would_block;
+      const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
+      if (kind_ == store_kind::rendezvous)
+        return seen == 0 ? trial::would_block : meet_queued(receivers_, std::addressof(value), true);
       if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) {
         const trial sent = segments_->try_push(value);
-        // [channel_core.state] seq_cst, after the claim of the tail: invariant 8.
-        if (sent == trial::done && (state_.load(seq_cst) & receivers_wait) != 0) settle();
+        // [channel_core.w] seq_cst, after the claim of the tail: invariant 8.
+        if (sent == trial::done && (w_.flags(seq_cst) & receivers_wait) != 0) settle();
         return sent;
       }
-      wake_list wakes;
-      scoped_lock lock(w_);
-      const trial sent = try_send_locked(value, wakes);
-      lock.unlock();
-      wakes.resume_all();
+      const trial sent = [&] {
+        section under_w(*this);
+        return try_send_locked(value, under_w.wakes);
+      }();
       // Without bound there is room, once W is dropped: segments are not allocated under it.
       if (sent != trial::would_block || kind_ != store_kind::unbounded) return sent;
     }
   }
   trial try_send_locked(T& value, wake_list& wakes) noexcept {
     if (closed()) return trial::closed;
-    settle_locked(wakes);
+    if (!is_at_rest(senders_, true)) settle_locked(wakes);
     while (wait_node* node = receivers_.pop()) {  // the store was seen empty: invariant 13
       if (!claim(*node)) continue;
       hand_over(std::addressof(value), static_cast<T*>(node->value));
       complete(*node, status::ok, wakes);
-      set_waiting();
       return trial::done;
     }
-    set_waiting();
     return senders_.empty() ? store_push(value) : trial::would_block;
   }
 
   RUNNEL_NOINLINE trial try_recv_slow(T* to) noexcept {
-    const std::uint32_t seen = state_.load(seq_cst);  // [channel_core.state] seq_cst: nobody waited at this instant
-    if (seen == 0 && kind_ == store_kind::rendezvous) return trial::would_block;
+    const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
+    if (kind_ == store_kind::rendezvous) return seen == 0 ? trial::would_block : meet_queued(senders_, to, false);
     if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) return segments_->try_pop(to);
-    wake_list wakes;
-    scoped_lock lock(w_);
-    const trial received = try_recv_locked(to, wakes);
-    lock.unlock();
-    wakes.resume_all();
-    return received;
+    section under_w(*this);
+    return try_recv_locked(to, under_w.wakes);
   }
   trial try_recv_locked(T* to, wake_list& wakes) noexcept {
     settle_locked(wakes);
-    if (kind_ == store_kind::rendezvous) {
-      while (wait_node* node = senders_.pop()) {
-        if (!claim(*node)) continue;
-        hand_over(static_cast<T*>(node->value), to);
-        complete(*node, status::ok, wakes);
-        set_waiting();
-        return trial::done;
-      }
-      set_waiting();
-    }
     if (!receivers_.empty()) return trial::would_block;
     const trial received = store_pop(to);
     if (received == trial::done) settle_locked(wakes);
     return received;
   }
 
-  void join(wait_node& node, wait_queue& own, wait_queue& other, bool sends) noexcept {
-    wake_list wakes;
-    scoped_lock lock(w_);
-    if (kind_ == store_kind::rendezvous) {
-      if (closed()) {
-        if (claim(node)) complete(node, status::closed, wakes);
-      } else if (!meet(node, other, sends, wakes)) {
-        own.push(node);
-      }
-      set_waiting();
-      // [channel_core.arrivals] seq_cst, after the state: who still read "nobody waits" there reads another stamp later.
-      if (node.queued) arrivals_.fetch_add(1, seq_cst);
-      check_invariants();
-    } else {
-      own.push(node);
-      set_waiting();
-      settle_locked(wakes);
+  /// Rendezvous: the value goes to, or comes from, the first of those queued that can be had.
+  trial meet_queued(wait_queue& queue, T* value, bool sends) noexcept {
+    w_.lock();
+    wait_node* peer = queue.pop();
+    while (peer != nullptr && !claim(*peer)) peer = queue.pop();
+    if (peer == nullptr) {
+      const bool ended = ended_;
+      w_.unlock(flags_locked());
+      return ended ? trial::closed : trial::would_block;
     }
-    lock.unlock();
-    wakes.resume_all();
+    T* const other = static_cast<T*>(peer->value);
+    hand_over(sends ? value : other, sends ? other : value);
+    peer->outcome = status::ok;
+    w_.unlock(flags_locked());
+    peer->owner->resume();
+    return trial::done;
+  }
+
+  void join(wait_node& node, wait_queue& own, wait_queue& other, bool sends) noexcept {
+    section under_w(*this, sends ? senders_wait : receivers_wait);
+    if (kind_ != store_kind::rendezvous) {
+      own.push(node);
+      if (!is_at_rest(other, !sends)) settle_locked(under_w.wakes);
+      return;
+    }
+    if (ended_) {
+      if (claim(node)) complete(node, status::closed, under_w.wakes);
+    } else if (!meet(node, other, sends, under_w.wakes)) {
+      own.push(node);
+      count_arrival();
+    }
+    check_invariants();
   }
 
   /// Rendezvous: pairs an arriving call with the first queued one that can be had. True: there is nothing left to wait for.
@@ -389,28 +378,24 @@ class channel_core {
   }
 
   bool leave(wait_node& node, wait_queue& queue) noexcept {
-    const scoped_lock lock(w_);
+    const section under_w(*this);
     if (!node.queued) return false;
     queue.remove(node);
-    set_waiting();
     return true;
   }
 
   void end_store() noexcept {
-    wake_list wakes;
-    scoped_lock lock(w_);
-    end_store_locked(wakes);
-    lock.unlock();
-    wakes.resume_all();
+    section under_w(*this, shown_at_end());
+    end_store_locked(under_w.wakes);
   }
+  /// [channel_core.w] What the end shows as it begins, and in one order with all else that is seq_cst.
+  [[nodiscard]] std::uint32_t shown_at_end() const noexcept { return kind_ == store_kind::rendezvous ? closed_bit : 0; }
   void end_store_locked(wake_list& wakes) noexcept {
     switch (kind_) {
       case store_kind::bounded: ring_.close(); break;
       case store_kind::unbounded: segments_->close(); break;
       case store_kind::rendezvous:
-        // [channel_core.state] seq_cst: what the closer did before is visible to whoever sees `closed`.
-        state_.fetch_or(closed_bit, seq_cst);
-        arrivals_.fetch_add(1, seq_cst);  // [channel_core.arrivals] as in join
+        ended_ = true;
         wakes.add_all(senders_, status::closed);
         break;
     }
@@ -422,8 +407,7 @@ class channel_core {
   }
 
   void check_invariants() const noexcept {
-    RUNNEL_ASSERT(receivers_.empty() == ((state_.load(relaxed) & receivers_wait) == 0));  // relaxed: under W
-    RUNNEL_ASSERT(senders_.empty() == ((state_.load(relaxed) & senders_wait) == 0));
+    RUNNEL_ASSERT((flags_locked() & ~w_.flags(relaxed) & (receivers_wait | senders_wait)) == 0);  // relaxed: under W
     RUNNEL_ASSERT(kind_ == store_kind::rendezvous || receivers_.empty() || !closed());
     RUNNEL_ASSERT(kind_ != store_kind::unbounded || senders_.empty());
     if (kind_ == store_kind::bounded) ring_.check_invariants();
@@ -431,14 +415,14 @@ class channel_core {
 
   [[no_unique_address]] ring<T> ring_;  // its last cache line is read-mostly, as is what follows
   segments<T>* segments_ = nullptr;
-  atomic<std::uint32_t> state_{0};
   store_kind kind_ = store_kind::rendezvous;
 
-  alignas(cache_line) mutex w_;
+  alignas(cache_line) flag_lock w_;
   bool close_called_ = false;  // by hand: a second call is an error
+  bool ended_ = false;         // rendezvous: it is closed
   wait_queue receivers_;
   wait_queue senders_;
-  atomic<std::uint64_t> arrivals_{0};  // rendezvous: how often a call has queued, or the channel closed
+  atomic<std::uint64_t> arrivals_{0};  // rendezvous: how often a call has queued; written under W
 
   alignas(cache_line) atomic<std::uint64_t> handles_{one_sender + one_receiver};
   atomic<std::uint32_t> sides_{2};  // [channel_core.sides] that are still in use: those that send, those that receive

@@ -24,26 +24,25 @@ enum class stage_kind : std::uint8_t { step, step_below_channel, buffer, stream,
 constexpr bool needs_channel(stage_kind kind) noexcept { return kind != stage_kind::step && kind != stage_kind::sink; }
 constexpr bool ends_pipeline(stage_kind kind) noexcept { return kind == stage_kind::sink || kind == stage_kind::parallel_sink; }
 
-/// Runs a chain to its end: its values go into a channel; one that ends in a sink has none. A wait allocates nothing.
-template <class Chain>
+/// Runs a chain to its end: its values go to an output; one that ends in a sink has none. A wait allocates nothing.
+template <class Chain, class Output = nothing>
 class chain_run {
-  using value_type = typename Chain::value_type;
   static constexpr bool has_values =
       !std::same_as<decltype(std::declval<Chain&>().next(std::declval<step_state&>())), std::nullopt_t>;
   static constexpr bool has_channel = std::remove_cvref_t<decltype(std::declval<Chain&>().source())>::is_channel;
 
  public:
   /// Throws: context_error if it ends in a sink, and the context has ended it.
-  static task<> run(Chain& chain, const context& ctx, [[maybe_unused]] const send_channel<value_type>* to = nullptr) {
+  static task<> run(Chain& chain, const context& ctx, [[maybe_unused]] Output* to = nullptr) {
     step_state s(ctx);
     for (;;) {
       auto value = chain.next(s);
       if constexpr (has_values) {
         if (value) {
-          status sent = to->try_send(*std::move(value)).status();
+          status sent = to->put(*value);
           if (sent == status::would_block) {
-            const send_result waited = co_await to->async_send(context(), *std::move(value));
-            sent = waited.status();
+            const auto waited = co_await to->wait(*value);
+            sent = to->accept(waited);
           }
           if (sent != status::ok) co_return;  // nobody wants more
           continue;
@@ -67,20 +66,17 @@ class chain_run {
   }
 };
 
-/// A chain whose values go into a channel, as a task.
-template <class Chain>
+/// A chain whose values go to an output, as a task.
+template <class Chain, class Output>
 class segment {
-  using value_type = typename Chain::value_type;
-
  public:
-  segment(Chain&& chain, context ctx, send_channel<value_type> to)
-      : chain_(std::move(chain)), ctx_(std::move(ctx)), to_(std::move(to)) {}
+  segment(Chain&& chain, context ctx, Output to) : chain_(std::move(chain)), ctx_(std::move(ctx)), to_(std::move(to)) {}
   task<> operator()() { return run(*this); }
 
  private:
   static task<> run(segment& self) {
     try {
-      co_await chain_run<Chain>::run(self.chain_, self.ctx_, &self.to_);
+      co_await chain_run<Chain, Output>::run(self.chain_, self.ctx_, &self.to_);
     } catch (...) {
       if (!self.ctx_.done() || !is_cancellation(std::current_exception())) throw;  // else it says that it was told to stop
     }
@@ -88,7 +84,7 @@ class segment {
 
   Chain chain_;
   context ctx_;
-  send_channel<value_type> to_;
+  Output to_;
 };
 /// A chain that ends in a sink, as a task.
 template <class Chain>
@@ -102,10 +98,11 @@ class sink_segment {
   context ctx_;
 };
 
+/// Whether a chain does nothing but take from what is above it.
 template <class Chain>
 inline constexpr bool is_stream = false;
-template <class T>
-inline constexpr bool is_stream<stream_step<T>> = true;
+template <class T, class Input>
+inline constexpr bool is_stream<stream_step<T, Input>> = true;
 
 /// Puts the chains of a run together, from the source on, and starts their tasks. It lives until they have ended.
 template <class Stages, class Result, std::size_t Channels>
@@ -128,26 +125,49 @@ class assembly {
     } else if constexpr (kind == stage_kind::sink) {
       static_assert(Below == 0);
       group_.go(sink_segment(stage.bind(std::move(chain), result_), ctx_));
+    } else if constexpr (kind == stage_kind::step_below_channel && is_stream<Chain>) {
+      add<First + 1, Below - 1>(stage.bind(std::move(chain)));
+    } else if constexpr (has_pipe<First>()) {
+      using T = typename Chain::value_type;
+      pipe_ends<T> ends(stage.capacity() + 1);  // one of them is that which a sender waits with
+      auto upstream = start<Below>(std::move(chain), pipe_output<T>(std::move(ends.send)));
+      add<First + 1, Below - 1>(
+          stage.bind(stream_step<T, pipe_input<T>>(pipe_input<T>(std::move(ends.recv)), std::move(upstream))));
     } else {
       constexpr bool is_buffer = kind == stage_kind::buffer;
       auto [values, upstream] = channel_below<is_buffer, Below>(std::move(chain), stage.capacity());
-      using input = stream_step<typename Chain::value_type>;
-      if constexpr (kind == stage_kind::step_below_channel || is_buffer) {
-        add<First + 1, Below - 1>(stage.bind(input(std::move(values), std::move(upstream))));
+      using T = typename Chain::value_type;
+      if constexpr (is_buffer) {
+        add<First + 1, Below - 1>(stage.bind(input_of<T>(channel_input<T>(std::move(values)), std::move(upstream))));
       } else if constexpr (kind == stage_kind::stream) {
         auto answers = stage.start(group_, std::move(values), ctx_);
         using answer = typename decltype(answers)::value_type;
-        add<First + 1, Below - 1>(stream_step<answer>(std::move(answers), std::move(upstream)));
+        add<First + 1, Below - 1>(input_of<answer>(channel_input<answer>(std::move(answers)), std::move(upstream)));
       } else {
         static_assert(Below == 1);
         upstream_ = std::move(upstream);  // canceled when all workers have ended
         for (std::size_t i = 0; i < stage.count(); ++i)
-          group_.go(sink_segment(stage.bind(input(values, std::nullopt, 1), result_), ctx_));
+          group_.go(sink_segment(stage.bind(input_of<T>(channel_input<T>(values, 1), std::nullopt), result_), ctx_));
       }
     }
   }
 
  private:
+  template <class T>
+  using input_of = stream_step<T, channel_input<T>>;
+
+  /// Whether the stage, which needs a channel above it, takes from it alone, and no workers after it take over that channel.
+  template <std::size_t Index>
+  static constexpr bool has_pipe() {
+    constexpr stage_kind kind = kind_of<Index>;
+    if constexpr (kind == stage_kind::buffer)
+      return kind_of<Index + 1> != stage_kind::stream && kind_of<Index + 1> != stage_kind::parallel_sink;
+    else
+      return kind == stage_kind::step_below_channel;
+  }
+  template <std::size_t Index>
+  static constexpr stage_kind kind_of = std::remove_cvref_t<std::tuple_element_t<Index, Stages>>::kind;
+
   template <class T>
   struct stream {
     recv_channel<T> values;
@@ -157,12 +177,19 @@ class assembly {
   template <bool Another, std::size_t Below, class Chain>
   stream<typename Chain::value_type> channel_below(Chain chain, std::size_t capacity) {
     if constexpr (is_stream<Chain> && !Another) {
-      return {chain.take_values(), chain.take_upstream()};
+      return {chain.take_values().release(), chain.take_upstream()};
     } else {
-      auto ends = make_channel<typename Chain::value_type>(capacity);
-      group_.go(segment<Chain>(std::move(chain), *above_[Below - 1], std::move(ends.send)));
-      return {std::move(ends.recv), std::exchange(above_[Below - 1], std::nullopt)};
+      using T = typename Chain::value_type;
+      auto ends = make_channel<T>(capacity);
+      auto upstream = start<Below>(std::move(chain), channel_output<T>(std::move(ends.send)));
+      return {std::move(ends.recv), std::move(upstream)};
     }
+  }
+  /// Starts a chain as a task. Returns: what stops it.
+  template <std::size_t Below, class Chain, class Output>
+  std::optional<scoped_context> start(Chain&& chain, Output to) {
+    group_.go(segment<Chain, Output>(std::move(chain), *above_[Below - 1], std::move(to)));
+    return std::exchange(above_[Below - 1], std::nullopt);
   }
 
   errgroup& group_;

@@ -10,6 +10,7 @@
 
 #include <runnel/channel.hpp>
 #include <runnel/context.hpp>
+#include <runnel/detail/pipe.hpp>
 #include <runnel/detail/task_outcome.hpp>
 
 #include <algorithm>
@@ -229,47 +230,107 @@ class channel_step {
   std::optional<T> received_;
 };
 
-/// What comes from the tasks above: all that is there at once. When it is destroyed, those tasks are told to stop.
-template <class T>
+/// The most that a chain takes at once.
+inline constexpr std::size_t most_at_once = 64;
+
+/// What comes from the tasks above, through a channel or, from one task, through a pipe: all that is there at once. When it is destroyed,
+/// those tasks are told to stop.
+template <class T, class Input>
 class stream_step {
  public:
   using value_type = T;
   static constexpr bool is_channel = true;
   static constexpr bool waits = true;
 
-  stream_step(recv_channel<T> from, std::optional<scoped_context> upstream, std::size_t at_once = most_at_once)
-      : upstream_(std::move(upstream)), from_(std::move(from)), at_once_(std::clamp<std::size_t>(from_.capacity(), 1, at_once)) {}
+  stream_step(Input from, std::optional<scoped_context> upstream) : upstream_(std::move(upstream)), from_(std::move(from)) {}
   [[nodiscard]] stream_step& source() noexcept { return *this; }
   /// Gives away what it stands on.
-  [[nodiscard]] recv_channel<T> take_values() noexcept { return std::move(from_); }
+  [[nodiscard]] Input take_values() noexcept { return std::move(from_); }
   [[nodiscard]] std::optional<scoped_context> take_upstream() noexcept { return std::exchange(upstream_, std::nullopt); }
 
   std::optional<T> next(step_state& s) {
     if (s.is_canceled()) return std::nullopt;
-    if (used_ == values_.size()) {
-      clear();
-      if (from_.try_recv_many(values_, at_once_) == 0) return s.stop(from_.drained() ? pause::ended : pause::input);
-    }
+    if (used_ == values_.size() && !refill(s)) [[unlikely]]
+      return std::nullopt;
     return std::optional<T>(std::in_place, std::move(values_[used_++]));
   }
   [[nodiscard]] auto wait(const context& ctx) {
     clear();
-    return from_.async_recv_many(ctx, values_, at_once_);
+    return from_.wait(ctx, values_);
   }
-  void accept(std::size_t /*received*/) const noexcept {}
+  template <class Answer>
+  void accept(const Answer& /*answer*/) const noexcept {}
 
  private:
-  static constexpr std::size_t most_at_once = 64;
   void clear() noexcept {
     values_.clear();
     used_ = 0;
   }
+  /// Takes what is there. False: nothing is.
+  RUNNEL_NOINLINE bool refill(step_state& s) {
+    clear();
+    if (from_.take(values_)) return true;
+    s.why = from_.drained() ? pause::ended : pause::input;
+    return false;
+  }
 
   std::optional<scoped_context> upstream_;
-  recv_channel<T> from_;
-  std::size_t at_once_;
+  Input from_;
   std::vector<T> values_;
   std::size_t used_ = 0;
+};
+
+// What is between two tasks. An input: take() appends what is there, wait() waits for more, and may append it. An output: put() answers
+// would_block if the caller has to wait, and accept() what the wait means.
+
+template <class T>
+class channel_input {
+ public:
+  explicit channel_input(recv_channel<T> from, std::size_t at_once = most_at_once)
+      : at_once_(std::clamp<std::size_t>(from.capacity(), 1, at_once)), from_(std::move(from)) {}
+  bool take(std::vector<T>& out) { return from_.try_recv_many(out, at_once_) != 0; }
+  [[nodiscard]] bool drained() const noexcept { return from_.drained(); }
+  [[nodiscard]] auto wait(const context& ctx, std::vector<T>& out) { return from_.async_recv_many(ctx, out, at_once_); }
+  [[nodiscard]] recv_channel<T> release() noexcept { return std::move(from_); }
+
+ private:
+  std::size_t at_once_;
+  recv_channel<T> from_;
+};
+template <class T>
+class channel_output {
+ public:
+  explicit channel_output(send_channel<T> to) : to_(std::move(to)) {}
+  status put(T& value) { return to_.try_send(std::move(value)).status(); }
+  [[nodiscard]] auto wait(T& value) { return to_.async_send(context(), std::move(value)); }
+  static status accept(const send_result& sent) noexcept { return sent.status(); }
+
+ private:
+  send_channel<T> to_;
+};
+template <class T>
+class pipe_input {
+ public:
+  explicit pipe_input(pipe_receiver<T> from) noexcept : from_(std::move(from)) {}
+  bool take(std::vector<T>& out) { return from_->take(out, most_at_once) != 0; }
+  [[nodiscard]] bool drained() const noexcept { return from_->nobody_sends() && !from_->has_values(); }
+  [[nodiscard]] auto wait(const context& ctx, std::vector<T>& /*out*/) {
+    return limited_happening_awaiter<pipe_values_event<T>>(ctx, *from_);
+  }
+
+ private:
+  pipe_receiver<T> from_;
+};
+template <class T>
+class pipe_output {
+ public:
+  explicit pipe_output(pipe_sender<T> to) noexcept : to_(std::move(to)) {}
+  status put(T& value) noexcept { return as_status(to_->put(value)); }
+  [[nodiscard]] auto wait(T& /*value*/) { return pipe_room_awaiter<T>(*to_); }
+  static status accept(status s) noexcept { return s; }
+
+ private:
+  pipe_sender<T> to_;
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

@@ -138,6 +138,12 @@ class ring {
     }
   }
 
+  /// Whether it was empty, and not closed, at one instant.
+  [[nodiscard]] bool is_empty() const noexcept {
+    const std::uint64_t head = head_.load(seq_cst);  // [ring.head] seq_cst: before the tail, up to which it can have moved since
+    return tail_.load(seq_cst) == head;              // [ring.tail] seq_cst: as in try_pop
+  }
+
   // For a ring that has one sender at a time, which calls these: the tail stays as it is meanwhile.
 
   /// Whether there is no room for a push, which is not closed.

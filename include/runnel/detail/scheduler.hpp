@@ -76,16 +76,11 @@ class scheduler final : public resume_place, private task_places {
   void post(work_item& item) noexcept override {
     place* const here = place_of_this_thread();
     if (here == nullptr || ended_.load(acquire) == abandoned) return put(item, false);  // [scheduler.ended] acquire: as in put
-    // [place.next] relaxed: only this thread puts one there. acq_rel: somebody else may take it.
-    work_item* const before = here->next.load(relaxed) == nullptr ? nullptr : here->next.exchange(nullptr, acq_rel);
-    here->next.store(&item, release);  // [place.next] release: whoever takes it sees the item
-    if (before != nullptr) {
-      if (!here->queue.push(*before)) overflow(*here, *before);
-      wake_one();
-    } else if (count_ > 1 && watching_.load(seq_cst) == 0) {
-      // [scheduler.watching] seq_cst: a watch that ends after this look sees that this place is not idle.
-      start_watch();
-    }
+    if (here->next.load(relaxed) != nullptr)
+      return post_before(*here, item);  // [place.next] relaxed: only this thread puts one there
+    here->next.store(&item, release);   // [place.next] release: whoever takes it sees the item
+    // [scheduler.watching] seq_cst: a watch that ends after this look sees that this place is not idle.
+    if (count_ > 1 && watching_.load(seq_cst) == 0) start_watch();
   }
   bool retract(work_item& item) noexcept override { return take_back(place_of_this_thread(), item); }
   /// For a step that goes on for long: runs the item after what is queued at this place. False: there are idle places, or this is none.
@@ -241,6 +236,14 @@ class scheduler final : public resume_place, private task_places {
 
   // Work.
 
+  /// Puts it into the next slot, and what is there into the queue.
+  RUNNEL_NOINLINE void post_before(place& here, work_item& item) noexcept {
+    work_item* const before =
+        here.next.exchange(&item, acq_rel);  // [place.next] acq_rel: somebody else may have taken what was there
+    if (before == nullptr) return;
+    if (!here.queue.push(*before)) overflow(here, *before);
+    wake_one();
+  }
   /// `woken`: a thread is on its way.
   void put(work_item& item, bool woken) noexcept {
     place* const here = place_of_this_thread();

@@ -219,6 +219,40 @@ class mutex {
   atomic<std::uint32_t> word_{free};
 };
 
+/// A lock of one word that shows flags to everybody. Whoever holds it changes them: to lock and to show a flag is one step, and to unlock
+/// and to take flags back. For steps so short that nobody sleeps who waits for it: so the unlock is a store. Not recursive, not fair.
+class flag_lock {
+ public:
+  flag_lock() noexcept = default;
+  flag_lock(const flag_lock&) = delete;
+  flag_lock& operator=(const flag_lock&) = delete;
+
+  static constexpr std::uint32_t first_flag = 2;
+
+  [[nodiscard]] std::uint32_t flags(std::memory_order order) const noexcept { return word_.load(order) & ~locked; }
+
+  /// Locks it. These flags are shown from then on, besides those that are.
+  void lock(std::uint32_t shown = 0) noexcept {
+    if (!try_lock(shown)) lock_slow(shown);
+  }
+  /// Shows these flags alone from then on. New ones among them are seen by whoever locks it later, or acquires them.
+  void unlock(std::uint32_t shown) noexcept { word_.store(shown, release); }  // [flag_lock.word] release: with lock
+
+ private:
+  static constexpr std::uint32_t locked = 1;
+
+  bool try_lock(std::uint32_t shown) noexcept {
+    std::uint32_t seen = word_.load(relaxed);  // relaxed: a guess, which the exchange checks
+    // [flag_lock.word] seq_cst: acquires what the last holder wrote; and what is shown is so before anything else is looked at.
+    return (seen & locked) == 0 && word_.compare_exchange(seen, seen | shown | locked, seq_cst, relaxed);
+  }
+  RUNNEL_NOINLINE void lock_slow(std::uint32_t shown) noexcept {
+    for (backoff wait; !try_lock(shown);) wait.pause();
+  }
+
+  atomic<std::uint32_t> word_{0};
+};
+
 /// Holds a mutex for a scope, or until unlock().
 class scoped_lock {
  public:

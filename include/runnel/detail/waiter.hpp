@@ -31,7 +31,7 @@ class waiter {
   [[nodiscard]] bool is_resumed_by(resume_function how) const noexcept { return resume_ == how; }
 
   /// Claims the waiter for the node with this index. False: it was claimed before. Waits while another claimer has it locked.
-  bool claim(std::uint32_t index) noexcept {
+  RUNNEL_NOINLINE bool claim(std::uint32_t index) noexcept {
     for (;;) {
       std::uint32_t seen = open;
       // [waiter.claim] acq_rel: the claimer sees what the owner wrote before it queued, the owner whose index this is.
@@ -141,8 +141,11 @@ class wait_queue {
     node.queued = false;
   }
   wait_node* pop() noexcept {
-    wait_node* node = head_;
-    if (node != nullptr) remove(*node);
+    wait_node* const node = head_;
+    if (node == nullptr) return nullptr;
+    head_ = node->next;
+    (head_ == nullptr ? tail_ : head_->previous) = nullptr;
+    node->queued = false;
     return node;
   }
 

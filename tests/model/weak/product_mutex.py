@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes the class mutex, as it stands, out of the product's gateway: the weak-memory lane runs it on the model's atomics.
+"""Takes the locks, as they stand, out of the product's gateway: the weak-memory lane runs them on the model's atomics.
 
 usage: product_mutex.py INCLUDE_DIR OUTPUT_FILE
 """
@@ -10,10 +10,13 @@ import sys
 
 def extract(include, output):
     text = (pathlib.Path(include) / "runnel/detail/sync.hpp").read_text()
-    found = re.search(r"^class mutex \{.*?^\};$", text, re.MULTILINE | re.DOTALL)
-    if found is None:
-        sys.exit("there is no class mutex in the gateway")
-    pathlib.Path(output).write_text(found.group(0) + "\n")
+    locks = []
+    for name in ("mutex", "flag_lock"):
+        found = re.search(rf"^class {name} \{{.*?^\}};$", text, re.MULTILINE | re.DOTALL)
+        if found is None:
+            sys.exit(f"there is no class {name} in the gateway")
+        locks.append(found.group(0) + "\n")
+    pathlib.Path(output).write_text("\n".join(locks))
 
 
 if __name__ == "__main__":

@@ -208,6 +208,32 @@ class mutex {
   life_mark life_;
 };
 
+class flag_lock {
+ public:
+  static constexpr std::uint32_t first_flag = 2;
+
+  [[nodiscard]] std::uint32_t flags(std::memory_order order, model::place at = model::place::current()) const noexcept {
+    return flags_.load(order, at);
+  }
+  // Two steps, where the product has one.
+  void lock(std::uint32_t shown = 0, model::place at = model::place::current()) noexcept {
+    lock_.lock(at);
+    show(flags_.peek() | shown, at);
+  }
+  void unlock(std::uint32_t shown, model::place at = model::place::current()) noexcept {
+    show(shown, at);
+    lock_.unlock(at);
+  }
+
+ private:
+  void show(std::uint32_t shown, const model::place& at) noexcept {
+    if (flags_.peek() != shown) flags_.store(shown, seq_cst, at);
+  }
+
+  mutex lock_;
+  atomic<std::uint32_t> flags_{0};
+};
+
 class scoped_lock {
  public:
   explicit scoped_lock(mutex& m, model::place at = model::place::current()) noexcept : mutex_(&m) { m.lock(at); }
