@@ -2,9 +2,10 @@
 #pragma once
 
 #include <runnel/channel.hpp>
-#include <runnel/detail/select_cases.hpp>
+#include <runnel/detail/select_at_once.hpp>
 
 #include <array>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -94,15 +95,23 @@ template <detail::select_case Case>
 
 namespace detail {
 
+/// By value: what it is called with need not be in memory where it is not called.
 template <std::size_t... Index, class... Cases>
-std::size_t select_among(std::index_sequence<Index...> /*indices*/, bool is_biased, bool waits, Cases&&... cases) {
+RUNNEL_NOINLINE std::size_t select_by_engine(std::index_sequence<Index...> /*indices*/, bool is_biased, bool waits,
+                                             Cases... cases) {
   std::array<select_entry, sizeof...(Cases)> entries;
   select_plan plan{.entries = entries, .biased = is_biased, .waits = waits};
-  [[maybe_unused]] std::tuple<active_case<std::remove_cvref_t<Cases>>...> active(std::forward<Cases>(cases)...);
+  [[maybe_unused]] std::tuple<active_case<Cases>...> active(std::move(cases)...);
   (std::get<Index>(active).begin(plan, Index), ...);
   const std::size_t chosen = select_engine(plan).run().index;
   static_cast<void>(((chosen == Index && (std::get<Index>(active).run(), true)) || ...));
   return chosen;
+}
+template <std::size_t... Index, class... Cases>
+std::size_t select_among(std::index_sequence<Index...> indices, bool is_biased, bool waits, Cases&&... cases) {
+  if constexpr (may_select_at_once<Cases...>)
+    if (const std::size_t chosen = select_at_once(indices, is_biased, waits, cases...); chosen != select_undecided) return chosen;
+  return select_by_engine(indices, is_biased, waits, std::forward<Cases>(cases)...);
 }
 
 }  // namespace detail
@@ -115,7 +124,8 @@ std::size_t select_among(std::index_sequence<Index...> /*indices*/, bool is_bias
 /// no timeout), also when that becomes true while it waits.
 /// Blocks: until then. Throws: what handlers and copies of lvalues throw (then, for a copy, nothing has happened); channel_closed if
 /// the case chosen sends on a closed channel; std::logic_error for an empty future.
-/// Cost: one try of each case; where it waits, one lock of each channel to queue and to leave; no allocation.
+/// Cost: a look at each case, and a try of one that may be ready; where it waits, one lock of each channel to queue and to leave; no
+/// allocation.
 /// Synchronizes: as the operation that happened. Example: examples/select.cpp
 /// Semantics: Go spec, "Select statements". Differs: answers instead of waiting for ever where nothing can happen; a select that
 /// waits becomes visible to its channels one after the other.
@@ -143,30 +153,37 @@ namespace detail {
 /// Awaits the first of several cases.
 template <class... Cases>
 class select_awaiter final : public plan_awaiter {
+  static constexpr auto indices = std::index_sequence_for<Cases...>();
+
  public:
-  explicit select_awaiter(bool is_biased, Cases&&... cases) : active_(std::forward<Cases>(cases)...) {
-    plan().entries = entries_;
-    plan().biased = is_biased;
+  explicit select_awaiter(bool is_biased, Cases&&... cases) : cases_(std::forward<Cases>(cases)...) { plan().biased = is_biased; }
+  ~select_awaiter() {
+    const std::size_t chosen = destroy_waiting();
+    if (active_) discard(chosen, indices);
   }
-  ~select_awaiter() { discard(destroy_waiting(), std::index_sequence_for<Cases...>{}); }
-  bool await_ready() {
-    begin(std::index_sequence_for<Cases...>{});
-    return plan_awaiter::await_ready();
-  }
+  bool await_ready() { return is_ready(indices); }
   std::size_t await_resume() {
+    if (!active_) return chosen_;
     const std::size_t chosen = finish().index;
-    run(chosen, std::index_sequence_for<Cases...>{});
+    run(chosen, indices);
     return chosen;
   }
 
  private:
   template <std::size_t... Index>
-  void begin(std::index_sequence<Index...> /*indices*/) {
-    (std::get<Index>(active_).begin(plan(), Index), ...);
+  bool is_ready(std::index_sequence<Index...> /*indices*/) {
+    if constexpr (may_select_at_once<std::remove_cvref_t<Cases>...>) {
+      chosen_ = select_at_once(indices, plan().biased, true, std::get<Index>(cases_)...);
+      if (chosen_ != select_undecided) return true;
+    }
+    active_.emplace(std::get<Index>(std::move(cases_))...);
+    plan().entries = entries_;
+    (std::get<Index>(*active_).begin(plan(), Index), ...);
+    return plan_awaiter::await_ready();
   }
   template <std::size_t... Index>
   void run(std::size_t chosen, std::index_sequence<Index...> /*indices*/) {
-    static_cast<void>(((chosen == Index && (std::get<Index>(active_).run(), true)) || ...));
+    static_cast<void>(((chosen == Index && (std::get<Index>(*active_).run(), true)) || ...));
   }
 
   template <class Case>
@@ -175,11 +192,13 @@ class select_awaiter final : public plan_awaiter {
   }
   template <std::size_t... Index>
   void discard(std::size_t chosen, std::index_sequence<Index...> /*indices*/) noexcept {
-    static_cast<void>(((chosen == Index && (discard_one(std::get<Index>(active_)), true)) || ...));
+    static_cast<void>(((chosen == Index && (discard_one(std::get<Index>(*active_)), true)) || ...));
   }
 
+  std::tuple<std::remove_cvref_t<Cases>...> cases_;
+  std::size_t chosen_ = select_undecided;
   std::array<select_entry, sizeof...(Cases)> entries_;
-  std::tuple<active_case<std::remove_cvref_t<Cases>>...> active_;
+  std::optional<std::tuple<active_case<std::remove_cvref_t<Cases>>...>> active_;  // if it is not decided at once
 };
 
 }  // namespace detail

@@ -40,6 +40,8 @@ LAYERS = [
     ("fronts", "detail/channel_send"),
     ("fronts", "detail/channel_recv"),
     ("fronts", "detail/select_cases"),
+    ("fronts", "detail/select_events"),
+    ("fronts", "detail/select_at_once"),
     ("primitives", "rw_guarded"),
     ("primitives", "channel guarded"),
     ("primitives", "detail/tick_source"),

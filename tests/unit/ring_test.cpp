@@ -170,6 +170,32 @@ TEST_CASE("the stamps change with what they stand for, and with nothing else") {
   CHECK(ring.pop_stamp() != pop1);
 }
 
+TEST_CASE("a look tells whether a try would have to wait, and bears the stamp") {
+  for (const std::size_t capacity : {1U, 3U}) {
+    CAPTURE(capacity);
+    rd::ring<int> ring;
+    ring.allocate(capacity, ~std::uint64_t{0});  // the first lap is the last one before the counters wrap
+    for (int round = 0; round < 3; ++round) {
+      CHECK_FALSE(ring.look_pop().hopeful);
+      for (std::size_t i = 0; i < capacity; ++i) {
+        CHECK(ring.look_push().hopeful);
+        int value = round;
+        REQUIRE(ring.try_push(value) == trial::done);
+        CHECK(ring.look_pop().hopeful);
+      }
+      CHECK_FALSE(ring.look_push().hopeful);
+      CHECK(ring.look_pop().stamp == ring.push_stamp());
+      CHECK(ring.look_push().stamp == ring.pop_stamp());
+      for (std::size_t i = 0; i < capacity; ++i) REQUIRE(pop(ring) == round);
+    }
+    ring.close();  // what is closed answers at once
+    CHECK(ring.look_pop().hopeful);
+    CHECK(ring.look_push().hopeful);
+    CHECK(ring.look_pop().stamp == ring.push_stamp());
+    CHECK(ring.look_push().stamp == ring.pop_stamp());
+  }
+}
+
 TEST_CASE("many senders and receivers use one ring across the wrap, and each value comes out once, in its sender's order") {
   for (const std::size_t capacity : {1U, 2U, 3U, 16U}) {
     CAPTURE(capacity);

@@ -2,8 +2,10 @@
 #include <runnel/context.hpp>
 #include <runnel/go.hpp>
 #include <runnel/select.hpp>
+#include <runnel/semaphore.hpp>
 #include <runnel/timer.hpp>
 
+#include <array>
 #include <chrono>
 #include <limits>
 #include <memory>
@@ -202,6 +204,20 @@ TEST_CASE("when: a case that is off is never ready and is not looked at") {
   CHECK(got == 1);
   CHECK(rn::select(rn::when(true, rn::when(false, rn::on_send(ch, 1))), rn::when(true, rn::when(true, rn::on_send(ch, 2)))) == 1);
   CHECK(*ch.recv() == 2);
+}
+
+TEST_CASE("S30 a case that has to be tried to know whether it is ready is chosen as often as others") {
+  const rn::channel<int> ch(1);
+  rn::semaphore permits(1);
+  std::array<int, 2> chosen{};
+  for (int i = 0; i < 400; ++i) {
+    static_cast<void>(ch.try_send(i));
+    const std::size_t index = rn::select(rn::on_recv(ch), rn::on_acquire(permits));
+    ++chosen.at(index);
+    if (index == 1) permits.release();
+  }
+  CHECK(chosen[0] > 100);
+  CHECK(chosen[1] > 100);
 }
 
 TEST_CASE("select_none: what can never happen is not waited for") {

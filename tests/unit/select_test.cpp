@@ -378,6 +378,25 @@ TEST_CASE("both ends and whole channels, named and temporary, are handles of cas
   STATIC_REQUIRE_FALSE(can_be_sent_to<rn::recv_channel<int>>);
 }
 
+TEST_CASE("a select over more cases than it can look at together") {
+  std::array<rn::channel<int>, 33> ch;
+  for (auto& c : ch) c = rn::channel<int>(1);
+  const auto select_over = [&]<std::size_t... Index>(std::index_sequence<Index...> /*indices*/) {
+    return rn::select(rn::on_recv(ch[Index])..., rn::otherwise());
+  };
+  const auto over_31 = std::make_index_sequence<31>();  // and otherwise: as many as it can
+  const auto over_33 = std::make_index_sequence<33>();
+  CHECK(select_over(over_31) == 31);
+  CHECK(select_over(over_33) == 33);
+  ch[32].send(1);
+  CHECK(select_over(over_31) == 31);
+  CHECK(select_over(over_33) == 32);
+  ch[30].send(1);
+  CHECK(select_over(over_31) == 30);
+  ch[30].send(1);
+  CHECK(select_over(over_33) == 30);
+}
+
 TEST_CASE("payloads of a select are counted exactly") {
   const auto before = support::counted::live();
   {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <vector>
@@ -100,6 +101,20 @@ class permits : public rn::selectable {
   const bool stamped_;
 };
 
+/// A try of it takes a while.
+class time_passes final : public permits {
+ public:
+  using permits::permits;
+  rn::attempt try_now() override {
+    if (meanwhile) meanwhile();
+    const auto begin = rn::clock::now();
+    while (rn::clock::now() - begin < 1us) {
+    }
+    return permits::try_now();
+  }
+  std::function<void()> meanwhile;
+};
+
 /// An event that is ready only once somebody joins it.
 class ready_when_joined final : public rn::selectable {
  public:
@@ -177,6 +192,33 @@ TEST_CASE("a select that does not wait queues at an event without a stamp, and o
   CHECK(a.joins() == (stamped ? 0 : 1));
   CHECK(b.joins() == (stamped ? 0 : 1));
   CHECK(a.waiting() + b.waiting() == 0);
+}
+
+TEST_CASE("a select whose time passes while it tries its cases does not queue") {
+  const bool stamped = GENERATE(true, false);
+  const rn::channel<int> ch(1);
+  time_passes event(stamped);
+  CHECK(rn::select(rn::on_event(event), rn::on_recv(ch), rn::on_timeout(1ns)) == 2);
+  CHECK(event.joins() == (stamped ? 0 : 1));
+  CHECK(support::receiving(ch) == 0);
+  rn::selector cases;
+  cases.add(rn::on_event(event));
+  cases.add(rn::on_recv(ch));
+  CHECK(cases.try_wait_for(1ns).status() == rn::status::timed_out);
+  CHECK(event.joins() == (stamped ? 0 : 2));
+}
+
+TEST_CASE("what becomes ready while the time of a select passes wins") {
+  const rn::channel<int> ch(1);
+  time_passes event(true);
+  int tries = 0;
+  event.meanwhile = [&] {
+    if (++tries == 2) ch.send(7);  // the second look at the cases: the channel was tried before
+  };
+  int got = 0;
+  CHECK(rn::select(rn::biased, rn::on_recv(ch, [&](int value) { got = value; }), rn::on_event(event), rn::on_timeout(1ns)) == 0);
+  CHECK(got == 7);
+  CHECK(tries == 2);
 }
 
 TEST_CASE("B40 an event that happens while it is joined, in the thread that waits") {

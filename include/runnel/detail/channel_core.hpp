@@ -113,6 +113,9 @@ class channel_core {
     return count;
   }
 
+  /// The store of a bounded channel, else null: to look at it.
+  [[nodiscard]] const ring<T>* bounded() const noexcept { return kind_ == store_kind::bounded ? &ring_ : nullptr; }
+
   /// For the one sender of a bounded channel: whether it would have to wait. If it joins without a value, it waits until it would not.
   [[nodiscard]] bool is_full() const noexcept { return ring_.is_full(); }
   /// The same: takes the oldest value, to the raw storage at `to`, if the channel is full.

@@ -17,6 +17,24 @@ inline status as_status(trial t) noexcept {
   return status::would_block;
 }
 
+/// Looks at what a receive from `core`, which is null for a nil channel, and a send to it may hope for.
+template <class T>
+RUNNEL_ALWAYS_INLINE outlook look_recv(const channel_core<T>* core) noexcept {
+  if (core == nullptr) [[unlikely]]
+    return {0, false};
+  if (const ring<T>* const store = core->bounded(); store != nullptr) [[likely]]
+    return store->look_pop();
+  return {core->recv_stamp(), true};
+}
+template <class T>
+RUNNEL_ALWAYS_INLINE outlook look_send(const channel_core<T>* core) noexcept {
+  if (core == nullptr) [[unlikely]]
+    return {0, false};
+  if (const ring<T>* const store = core->bounded(); store != nullptr) [[likely]]
+    return store->look_push();
+  return {core->send_stamp(), true};
+}
+
 /// Makes room for one more before it is taken, as it would be lost else. Throws: std::bad_alloc.
 template <class T>
 void make_room(std::vector<T>& out) {
@@ -67,7 +85,7 @@ class recv_event final : public selectable {
     outcome_ = node.outcome;
     return outcome_ == status::ok || !needs_value_;
   }
-  [[nodiscard]] std::uint64_t stamp() const noexcept override { return core_ == nullptr ? 0 : core_->recv_stamp(); }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return look_recv(core_).stamp; }
 
  private:
   channel_core<T>* core_;
@@ -103,7 +121,7 @@ class send_event final : public selectable {
     outcome_ = node.outcome;
     return true;
   }
-  [[nodiscard]] std::uint64_t stamp() const noexcept override { return core_ == nullptr ? 0 : core_->send_stamp(); }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return look_send(core_).stamp; }
 
  private:
   channel_core<T>* core_;

@@ -24,6 +24,13 @@ namespace runnel::inline RUNNEL_ABI::detail {
 /// How a try of a store ended.
 enum class trial : std::uint8_t { done, would_block, closed };
 
+/// What a look says, which tries nothing. If a second look finds the same stamp, a try that was not hopeful, or that failed between
+/// the two, would have had to wait at every instant from then to the second look.
+struct outlook {
+  std::uint64_t stamp;
+  bool hopeful;
+};
+
 template <class T>
 class ring {
  public:
@@ -186,6 +193,17 @@ class ring {
   [[nodiscard]] std::uint64_t push_stamp() const noexcept { return tail_.load(seq_cst); }  // [ring.tail] seq_cst: as in size
   [[nodiscard]] std::uint64_t pop_stamp() const noexcept {
     return head_.load(seq_cst) | (tail_.load(seq_cst) & closed_bit);  // [ring.head] seq_cst: as in size; bit 0 of a head is free
+  }
+
+  /// Looks whether a pop, or a push, would have to wait.
+  [[nodiscard]] outlook look_pop() const noexcept {
+    const std::uint64_t tail = push_stamp();
+    return {tail, head_.load(seq_cst) != tail};  // [ring.head] seq_cst: as in size. No head is equal to a tail that is CLOSED
+  }
+  [[nodiscard]] outlook look_push() const noexcept {
+    const std::uint64_t head = head_.load(seq_cst);  // [ring.head] seq_cst: as above
+    const std::uint64_t tail = tail_.load(seq_cst);  // [ring.tail] seq_cst: likewise
+    return {head | (tail & closed_bit), head + lap_size_ != tail};
   }
 
   void check_invariants() const noexcept { RUNNEL_ASSERT(size() <= capacity_); }

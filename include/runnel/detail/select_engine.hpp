@@ -78,15 +78,13 @@ class select_engine {
 
   /// The first pass, with what can be said at once. True: it has ended, with outcome().
   bool start() {
-    at_once_ = !plan_.waits || plan_.otherwise_index != select_none || limit() == time_point::min();
-    for (int round = 0;; ++round) {
-      // A context that is done is known before the cases are tried: what is ready wins over it.
-      at_once_ = at_once_ || (plan_.stop != nullptr && plan_.stop->reason() != status::ok);
-      if (const std::size_t index = try_all(); index != select_none) return ended({index, status::ok});
-      if (live_ == 0 && plan_.needs_hope && plan_.timeout == never && plan_.otherwise_index == select_none) return ended({});
-      if (at_once_ && none_was_ready()) return ended(without());
-      if (!at_once_ || round == rounds_without_queueing) return false;
-    }
+    // A context that is done is known before the cases are tried: what is ready wins over it.
+    at_once_ = !plan_.waits || plan_.otherwise_index != select_none || limit() == time_point::min() ||
+               (plan_.stop != nullptr && plan_.stop->reason() != status::ok);
+    if (const std::size_t index = try_all(); index != select_none) return ended({index, status::ok});
+    if (live_ == 0 && plan_.needs_hope && plan_.timeout == never && plan_.otherwise_index == select_none) return ended({});
+    if (!at_once_ && limit() != never && now() >= limit()) end_time();  // then it need not queue
+    return at_once_ && none_was_ready() && ended(without());
   }
   [[nodiscard]] const select_outcome& outcome() const noexcept { return outcome_; }
   /// Whether the second pass is only to see that nothing is ready.
@@ -133,18 +131,22 @@ class select_engine {
   static constexpr std::uint32_t timeout_node = stop_node + 1;
 
  private:
-  static constexpr int rounds_without_queueing = 3;
-
   bool ended(select_outcome outcome) noexcept {
     outcome_ = outcome;
     return true;
   }
   [[nodiscard]] time_point limit() const noexcept { return std::min(plan_.timeout, plan_.limit); }
+  /// The limit has passed.
+  void end_time() noexcept {
+    (plan_.timeout <= plan_.limit ? plan_.timeout : plan_.limit) = time_point::min();
+    at_once_ = true;
+  }
 
   /// Returns: the index of the case that happened, or select_none.
   std::size_t try_all() {
     const std::span<select_entry> entries = plan_.entries;
     const auto size = static_cast<std::uint32_t>(entries.size());
+    const bool stamps = at_once_ || limit() != never;
     live_ = 0;
     random_draws chance;
     for (std::uint32_t i = 0; i < size; ++i) entries[i].order = i;
@@ -154,7 +156,7 @@ class select_engine {
       select_entry& entry = entries[index];
       entry.live = false;
       if (entry.event == nullptr) continue;
-      if (at_once_) entry.stamp = entry.event->stamp();
+      if (stamps) entry.stamp = entry.event->stamp();
       const attempt how = entry.event->try_now();
       if (how == attempt::done) return index;
       entry.live = how == attempt::not_yet;

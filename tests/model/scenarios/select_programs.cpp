@@ -30,7 +30,9 @@ constexpr std::array programs{
     "select_for recv a recv b | select send a send b",
     // without waiting
     "try_select recv a recv b | send a | send b", "try_select send a send b | recv a | recv b",
-    "try_select recv a send b | select send a recv b", "try_select recv a recv b | close a | send b"};
+    "try_select recv a send b | select send a recv b", "try_select recv a recv b | close a | send b",
+    // without waiting, while never none is ready
+    "try_select recv a recv b | send b, send a, recv b", "try_select send a send b | send a, recv a, send b"};
 
 const enroll all([] {
   for (const char* channel : channels)
