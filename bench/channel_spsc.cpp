@@ -59,11 +59,11 @@ void add_batches(Subject /*subject*/) {
 }
 template <class Subject>
 void add_narrow(Subject /*subject*/) {
-  bench::add_on_threads("W3/spsc_1", Subject::name, 1 << 14, &stream<Subject, 1>);
+  bench::add_on_threads("W3/spsc_1", Subject::name, 1 << 13, &stream<Subject, 1>);
 }
 template <class Subject>
 void add_rendezvous(Subject /*subject*/) {
-  bench::add_on_threads("W4/rendezvous", Subject::name, 1 << 14, &stream<Subject, 0>);
+  bench::add_on_threads("W4/rendezvous", Subject::name, 1 << 13, &stream<Subject, 0>);
 }
 void add_tasks(const std::string& name, double (*wide)(bench::item), double (*narrow)(bench::item), double (*none)(bench::item)) {
   bench::add("W2/spsc_1024_tasks/" + name, 1 << 18, wide);

@@ -37,7 +37,7 @@ double to_and_fro_of_tasks(bench::item items) {
 
 template <class Subject>
 void add_threads(Subject /*subject*/) {
-  bench::add_on_threads("W5/ping_pong", Subject::name, 1 << 13, &to_and_fro<Subject>);
+  bench::add_on_threads("W5/ping_pong", Subject::name, 1 << 12, &to_and_fro<Subject>);
 }
 template <class Subject>
 void add_coroutines() {
