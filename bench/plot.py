@@ -2,13 +2,17 @@
 """Draws what compare.py has kept, as SVG: bars for each row with a peer, and the curves of growth.
 
     bench/plot.py build/bench/results.json bench/results     writes threads.svg, tasks.svg and growth.svg into the folder
+    bench/plot.py … --readme README.md                       and puts them, with the summary as a table, between the marks in this file
 """
 
 import argparse
 import collections
+import contextlib
 import html
+import io
 import math
 import os
+import pathlib
 import re
 
 import results as kept
@@ -147,16 +151,30 @@ def growth(found, file):
         drawing.write(file, 76 + math.ceil(drawn / 3) * (height + 30))
 
 
+def put_into(readme, folder, found):
+    with contextlib.redirect_stdout(io.StringIO()) as table:
+        kept.print_summary(found)
+    pictures = "\n\n".join(f"![{name}]({folder}/{name}.svg)" for name in ("threads", "tasks", "growth"))
+    begin, end = "<!-- figures: from one run of the command above -->\n", "<!-- end of the figures -->\n"
+    before, _, rest = pathlib.Path(readme).read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    what = f"{found.heading()}; ns per item.\n\n{pictures}\n\n{table.getvalue()}"
+    pathlib.Path(readme).write_text(f"{before}{begin}\n{what}\n{end}{after}", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", metavar="FILE", help="what compare.py --save has kept")
     parser.add_argument("folder", metavar="FOLDER")
+    parser.add_argument("--readme", metavar="FILE")
     arguments = parser.parse_args()
     found = kept.Results.load(arguments.results)
     os.makedirs(arguments.folder, exist_ok=True)
     for section in ("threads", "tasks"):
         bars(found, section, os.path.join(arguments.folder, f"{section}.svg"))
     growth(found, os.path.join(arguments.folder, "growth.svg"))
+    if arguments.readme:
+        put_into(arguments.readme, os.path.normpath(arguments.folder), found)
 
 
 if __name__ == "__main__":

@@ -142,14 +142,14 @@ def print_means(rows):
                            ("threads and tasks", ["threads", "tasks"])):
         mean, count = mean_ratio(rows, sections)
         if count:
-            print(f"{name}: the geometric mean of best peer / runnel is {mean:.2f}, over {count} rows")
+            print(f"- {name}: the geometric mean of best peer / runnel is {mean:.2f}, over {count} rows")
 
 
 def print_summary(results):
     """A line for each row: runnel, and the best peer."""
     rows = results.rows()
-    lines = [["ns", "runnel", "best peer", "", "ratio"]]
-    for section in ("threads", "tasks"):
+    lines = [["row", "runnel", "best peer", "which", "ratio"]]
+    for section in ("threads", "threads that are pinned", "tasks"):
         for row, subjects in rows.items():
             best = best_peer(subjects)
             if section_of(row) == section and BASE in subjects and best is not None:
