@@ -7,10 +7,12 @@ template <class Subject, std::size_t Capacity>
 double stream(bench::item items) {
   typename Subject::channel ch(Capacity);
   return Subject::run({[&] {
-                         for (bench::item i = 0; i < items; ++i) ch.send(bench::item{i});
+                         auto&& out = bench::sender_of(ch);
+                         for (bench::item i = 0; i < items; ++i) out.send(bench::item{i});
                        },
                        [&] {
-                         for (bench::item i = 0; i < items; ++i) benchmark::DoNotOptimize(ch.recv());
+                         auto&& in = bench::receiver_of(ch);
+                         for (bench::item i = 0; i < items; ++i) benchmark::DoNotOptimize(in.recv());
                        }});
 }
 
@@ -32,28 +34,36 @@ double stream_of_batches(bench::item items) {
   constexpr std::size_t many = 32;
   typename Subject::channel ch(1024);
   return bench::run_together({[&] {
-                                const std::vector<bench::item> in(many, 1);
-                                for (bench::item i = 0; i < items; i += many) ch.send_many(in);
+                                auto&& out = bench::sender_of(ch);
+                                const std::vector<bench::item> sent(many, 1);
+                                for (bench::item i = 0; i < items; i += many) out.send_many(sent);
                               },
                               [&] {
-                                std::vector<bench::item> out;
-                                out.reserve(many);
-                                for (bench::item received = 0; received < items; received += out.size()) {
-                                  out.clear();
-                                  ch.recv_many(out, many);
+                                auto&& in = bench::receiver_of(ch);
+                                std::vector<bench::item> received;
+                                received.reserve(many);
+                                for (bench::item all = 0; all < items; all += received.size()) {
+                                  received.clear();
+                                  in.recv_many(received, many);
                                 }
                               }});
 }
 
 template <class Subject>
-void add_threads() {
-  bench::add(std::string("W2/spsc_1024/") + Subject::name, 1 << 18, &stream<Subject, 1024>);
-  bench::add(std::string("W3/spsc_1/") + Subject::name, 1 << 14, &stream<Subject, 1>);
+void add_wide(Subject /*subject*/) {
+  bench::add_on_threads("W2/spsc_1024", Subject::name, 1 << 18, &stream<Subject, 1024>);
 }
 template <class Subject>
-void add_more_threads() {
-  bench::add(std::string("W2/batches_of_32/") + Subject::name, 1 << 18, &stream_of_batches<Subject>);
-  bench::add(std::string("W4/rendezvous/") + Subject::name, 1 << 14, &stream<Subject, 0>);
+void add_batches(Subject /*subject*/) {
+  bench::add_on_threads("W2/batches_of_32", Subject::name, 1 << 18, &stream_of_batches<Subject>);
+}
+template <class Subject>
+void add_narrow(Subject /*subject*/) {
+  bench::add_on_threads("W3/spsc_1", Subject::name, 1 << 13, &stream<Subject, 1>);
+}
+template <class Subject>
+void add_rendezvous(Subject /*subject*/) {
+  bench::add_on_threads("W4/rendezvous", Subject::name, 1 << 13, &stream<Subject, 0>);
 }
 void add_tasks(const std::string& name, double (*wide)(bench::item), double (*narrow)(bench::item), double (*none)(bench::item)) {
   bench::add("W2/spsc_1024_tasks/" + name, 1 << 18, wide);
@@ -65,11 +75,15 @@ void add_coroutines() {
   add_tasks(Subject::name, &stream_of_tasks<Subject, 1024>, &stream_of_tasks<Subject, 1>, &stream_of_tasks<Subject, 0>);
 }
 const bool registered = [] {
-  add_threads<bench::runnel_subject>();
-  add_threads<bench::naive_subject>();
-  bench::tbb_peers::each([](auto peer) { add_threads<decltype(peer)>(); });
-  add_more_threads<bench::runnel_subject>();
-  add_more_threads<bench::naive_subject>();
+  add_wide(bench::runnel_subject());
+  bench::each_on_threads([](auto peer) { add_wide(peer); });
+  add_batches(bench::runnel_subject());
+  add_batches(bench::naive_subject());
+  bench::moodycamel_peers::each([](auto peer) { add_batches(peer); });
+  add_narrow(bench::runnel_subject());
+  bench::each_bounded([](auto peer) { add_narrow(peer); });
+  add_rendezvous(bench::runnel_subject());
+  add_rendezvous(bench::naive_subject());
   add_coroutines<bench::tasks_subject>();
   add_coroutines<bench::one_worker_subject>();
   bench::fiber_peers::each([](auto peer) {

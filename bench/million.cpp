@@ -1,4 +1,5 @@
-// W10: a million tasks wait in one channel, and are let go; 10 000 fibers. Time: of one task, from its start to its end.
+// W10, G4: many tasks wait in one channel, and are let go: a million, and 10 000 fibers; growth from a thousand on. Time: of one task,
+// from its start to its end.
 // Counted besides: how many bytes of resident memory there are more for each, once all of them wait, in the first batch.
 #include "peers.hpp"
 
@@ -84,10 +85,18 @@ void add(const std::string& name, bench::item tasks, measured (*run)(bench::item
   };
   benchmark::RegisterBenchmark(name.c_str(), loop)->UseManualTime();
 }
+void add_growth() {
+  for (bench::item tasks = 1000; tasks <= 1'000'000; tasks *= 10) {
+    const std::string name = "G4/blocked_" + std::to_string(tasks) + "_tasks/";
+    add(name + "runnel", tasks, &coroutines<bench::tasks_subject>);
+    if (tasks <= 10'000) bench::fiber_peers::each([&](auto peer) { add(name + "fiber", tasks, &fibers<decltype(peer)>); });
+  }
+}
 const bool registered = [] {
-  add("W10/million/runnel", 1'000'000, &coroutines<bench::tasks_subject>);
-  add("W10/million/runnel_1", 1'000'000, &coroutines<bench::one_worker_subject>);
-  bench::fiber_peers::each([](auto peer) { add("W10/million/fiber", 10'000, &fibers<decltype(peer)>); });
+  add_growth();
+  add("W10/million_tasks/runnel", 1'000'000, &coroutines<bench::tasks_subject>);
+  add("W10/million_tasks/runnel_1", 1'000'000, &coroutines<bench::one_worker_subject>);
+  bench::fiber_peers::each([](auto peer) { add("W10/million_tasks/fiber", 10'000, &fibers<decltype(peer)>); });
   return true;
 }();
 

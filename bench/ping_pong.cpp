@@ -1,4 +1,4 @@
-// W5: a value goes to and fro over two rendezvous channels (tbb: of capacity 1). Time: of one round trip.
+// W5: a value goes to and fro over two rendezvous channels (tbb, readerwriter: of capacity 1). Time: of one round trip.
 #include "peers.hpp"
 
 namespace {
@@ -36,17 +36,16 @@ double to_and_fro_of_tasks(bench::item items) {
 }
 
 template <class Subject>
-void add_threads() {
-  bench::add(std::string("W5/ping_pong/") + Subject::name, 1 << 13, &to_and_fro<Subject>);
+void add_threads(Subject /*subject*/) {
+  bench::add_on_threads("W5/ping_pong", Subject::name, 1 << 12, &to_and_fro<Subject>);
 }
 template <class Subject>
 void add_coroutines() {
   bench::add(std::string("W5/ping_pong_tasks/") + Subject::name, 1 << 15, &to_and_fro_of_tasks<Subject>);
 }
 const bool registered = [] {
-  add_threads<bench::runnel_subject>();
-  add_threads<bench::naive_subject>();
-  bench::tbb_peers::each([](auto peer) { add_threads<decltype(peer)>(); });
+  add_threads(bench::runnel_subject());
+  bench::each_bounded([](auto peer) { add_threads(peer); });
   add_coroutines<bench::tasks_subject>();
   add_coroutines<bench::one_worker_subject>();
   bench::fiber_peers::each([](auto peer) {

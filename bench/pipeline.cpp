@@ -31,14 +31,18 @@ double by_hand(item /*items*/) {
   typename Subject::channel first(room);
   typename Subject::channel second(room);
   return Subject::run({[&] {
-                         for (item n = 0; n < values; ++n) first.send(item{n});
+                         auto&& out = bench::sender_of(first);
+                         for (item n = 0; n < values; ++n) out.send(item{n});
                        },
                        [&] {
-                         for (item n = 0; n < values; ++n) second.send(triple(*first.recv()));
+                         auto&& in = bench::receiver_of(first);
+                         auto&& out = bench::sender_of(second);
+                         for (item n = 0; n < values; ++n) out.send(triple(*in.recv()));
                        },
                        [&] {
+                         auto&& in = bench::receiver_of(second);
                          item total = 0;
-                         for (item n = 0; n < values; ++n) total = mix(total, *second.recv());
+                         for (item n = 0; n < values; ++n) total = mix(total, *in.recv());
                          check(total);
                        }});
 }
@@ -97,13 +101,16 @@ double tbb_pipeline(item /*items*/) {
 }
 #endif
 
+template <class Subject>
+void add_threads(Subject /*subject*/) {
+  bench::add(std::string("W13/threads_by_hand/") + Subject::name, values, &by_hand<Subject>);
+}
 const bool registered = [] {
-  bench::add("W13/threads_by_hand/runnel", values, &by_hand<bench::runnel_subject>);
-  bench::add("W13/threads_by_hand/naive", values, &by_hand<bench::naive_subject>);
-  bench::tbb_peers::each([](auto peer) { bench::add("W13/threads_by_hand/tbb", values, &by_hand<decltype(peer)>); });
+  add_threads(bench::runnel_subject());
+  bench::each_on_threads([](auto peer) { add_threads(peer); });
   bench::add("W13/pipeline_tasks/runnel", values, &as_pipeline<bench::tasks_subject>);
   bench::add("W13/pipeline_tasks/runnel_1", values, &as_pipeline<bench::one_worker_subject>);
-  bench::add("W13/pipeline_tasks/by_hand", values, &coroutines_by_hand);
+  bench::add("W13/pipeline_tasks/runnel_by_hand", values, &coroutines_by_hand);
 #if RUNNEL_BENCH_TBB
   bench::add("W13/pipeline_tasks/tbb", values, &tbb_pipeline);
 #endif

@@ -88,30 +88,27 @@ double runnel_fed_by_four(bench::item items) {
   return bench::run_together(parts);
 }
 
-rn::task<> send_all(const rn::channel<bench::item>& ch, bench::item items) {
-  for (bench::item i = 0; i < items; ++i) co_await ch.async_send(bench::item{i});
+rn::task<> feed(rn::channel<bench::item> ch, bench::item items) {
+  for (bench::item i = 0; i < items; ++i) co_await ch.async_send(i);
 }
-rn::task<> select_all(const four<rn::channel<bench::item>>& channels, bench::item items) {
-  const auto& ch = channels.of;
+rn::task<> select_all(std::array<rn::channel<bench::item>, 4> ch, bench::item items) {
   for (bench::item i = 0; i < items; ++i)
     co_await rn::async_select(rn::on_recv(ch[0], keep), rn::on_recv(ch[1], keep), rn::on_recv(ch[2], keep),
                               rn::on_recv(ch[3], keep));
 }
-rn::task<> send_to_each(const four<rn::channel<bench::item>>& channels, bench::item items) {
-  rn::wait_group senders;
-  for (const auto& ch : channels.of) senders.go([&ch, items] { return send_all(ch, items / 4); });
-  co_await senders.async_wait();
-}
 template <class Subject>
-double fed_by_four_tasks(bench::item items) {
+double tasks_fed_by_four(bench::item items) {
   const four<rn::channel<bench::item>> channels;
-  return Subject::on().run(bench::tasks_together(send_to_each(channels, items), select_all(channels, items)));
+  std::vector<rn::task<>> parts;
+  for (const auto& ch : channels.of) parts.push_back(feed(ch, items / 4));
+  parts.push_back(select_all(channels.of, items));
+  return Subject::on().run(bench::tasks_together(std::move(parts)));
 }
 
 const bool registered = [] {
-  bench::add("W8/select_fed_by_4/runnel", 1 << 17, &runnel_fed_by_four);
-  bench::add("W8/select_fed_by_4_tasks/runnel", 1 << 17, &fed_by_four_tasks<bench::tasks_subject>);
-  bench::add("W8/select_fed_by_4_tasks/runnel_1", 1 << 17, &fed_by_four_tasks<bench::one_worker_subject>);
+  bench::add_on_threads("W8/select_fed_by_4", "runnel", 1 << 17, &runnel_fed_by_four);
+  bench::add("W8/select_fed_by_4_tasks/runnel", 1 << 17, &tasks_fed_by_four<bench::tasks_subject>);
+  bench::add("W8/select_fed_by_4_tasks/runnel_1", 1 << 17, &tasks_fed_by_four<bench::one_worker_subject>);
   bench::add("W9/select_1_of_4_ready/runnel", 1 << 17, &runnel_one_ready);
   bench::add("W9/select_1_of_4_ready/naive", 1 << 17, &naive_one_ready);
   bench::add("W9/select_default/runnel", 1 << 17, &runnel_default);

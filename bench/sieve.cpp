@@ -71,9 +71,9 @@ double of_fibers(bench::item /*items*/) {
 }
 
 const bool registered = [] {
-  bench::add("W12/sieve_2000/runnel", hops, &of_coroutines<bench::tasks_subject>);
-  bench::add("W12/sieve_2000/runnel_1", hops, &of_coroutines<bench::one_worker_subject>);
-  bench::fiber_peers::each([](auto peer) { bench::add("W12/sieve_2000/fiber", hops, &of_fibers<decltype(peer)>); });
+  bench::add("W12/sieve_2000_tasks/runnel", hops, &of_coroutines<bench::tasks_subject>);
+  bench::add("W12/sieve_2000_tasks/runnel_1", hops, &of_coroutines<bench::one_worker_subject>);
+  bench::fiber_peers::each([](auto peer) { bench::add("W12/sieve_2000_tasks/fiber", hops, &of_fibers<decltype(peer)>); });
   return true;
 }();
 

@@ -90,7 +90,7 @@ void add_all() {
   bench::add("W10/task_go" + name, items, &inside<Subject, by_go, &empty_task>);
   bench::add("W10/task_wait_group" + name, items, &inside<Subject, rn::wait_group, &empty_task>);
   bench::add("W10/task_errgroup" + name, items, &inside<Subject, rn::errgroup, &empty_task>);
-  bench::add("W10/one_by_one" + name, items, &one_by_one<Subject>);
+  bench::add("W10/task_one_by_one" + name, items, &one_by_one<Subject>);
 }
 const bool registered = [] {
   add_all<bench::tasks_subject>();
@@ -104,7 +104,7 @@ const bool registered = [] {
   bench::fiber_peers::each([](auto peer) {
     for (const char* detail : {"go", "wait_group"})
       bench::add(std::string("W10/task_") + detail + "/fiber", items, &peers_group<decltype(peer), together>);
-    bench::add("W10/one_by_one/fiber", items, &peers_group<decltype(peer), 1>);
+    bench::add("W10/task_one_by_one/fiber", items, &peers_group<decltype(peer), 1>);
   });
   return true;
 }();

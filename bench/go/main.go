@@ -1,11 +1,14 @@
-// The workloads of bench/*.cpp for Go: main SECONDS REGEX prints a line of "NAME NANOSECONDS" for each of them.
-// Those on threads and those on tasks are the same here: each is measured for both.
+// The workloads of bench/*.cpp for Go. main list prints their names; main SECONDS PREFIX prints a line of "NAME NANOSECONDS" for each
+// whose name begins so.
+// Goroutines stand beside coroutines and fibers; where one alone is at work, beside all.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"regexp"
+	"reflect"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -225,10 +228,12 @@ func residentBytes() float64 {
 	return pages * float64(os.Getpagesize())
 }
 
-// millionBytes is how much more memory each goroutine of the first batch takes: later ones use that of the earlier again.
-var millionBytes float64
+// more is what the benchmark that runs has counted besides its time: a row of its own for each.
+var more = map[string]float64{}
 
-func million(tasks int) time.Duration {
+// blocked starts tasks that wait in one channel, and lets them go. Counted is how much more memory each of the first batch takes:
+// later ones use that of the earlier again.
+func blocked(tasks int) time.Duration {
 	before := residentBytes()
 	return here(func() {
 		start := make(chan struct{})
@@ -243,8 +248,8 @@ func million(tasks int) time.Duration {
 			}()
 		}
 		waiting.Wait()
-		if millionBytes == 0 {
-			millionBytes = (residentBytes() - before) / float64(tasks)
+		if _, counted := more["bytes"]; !counted {
+			more["bytes"] = (residentBytes() - before) / float64(tasks)
 		}
 		close(start)
 		gone.Wait()
@@ -297,9 +302,223 @@ func pipeline(items int) time.Duration {
 	}, receiving(second, items))
 }
 
+func createCancel(items int) time.Duration {
+	parent, cancelParent := context.WithCancel(context.Background())
+	defer cancelParent()
+	return here(func() {
+		for i := 0; i < items; i++ {
+			_, cancel := context.WithCancel(parent)
+			cancel()
+		}
+	})
+}
+
+func timeoutCreateCancel(items int) time.Duration {
+	parent, cancelParent := context.WithCancel(context.Background())
+	defer cancelParent()
+	return here(func() {
+		for i := 0; i < items; i++ {
+			_, cancel := context.WithTimeout(parent, time.Hour)
+			cancel()
+		}
+	})
+}
+
+func contextErr(items int) time.Duration {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	return here(func() {
+		for i := 0; i < items; i++ {
+			if ctx.Err() != nil {
+				panic("done")
+			}
+		}
+	})
+}
+
+// cancelChildren is timed without what makes the children.
+func cancelChildren(children int) time.Duration {
+	parent, cancel := context.WithCancel(context.Background())
+	all := make([]context.CancelFunc, children)
+	for i := range all {
+		_, all[i] = context.WithCancel(parent)
+	}
+	time := here(cancel)
+	for _, cancelChild := range all {
+		cancelChild()
+	}
+	return time
+}
+
+// group is what golang.org/x/sync/errgroup is.
+type group struct {
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	once    sync.Once
+	err     error
+}
+
+func (g *group) Go(f func() error) {
+	g.running.Add(1)
+	go func() {
+		defer g.running.Done()
+		if err := f(); err != nil {
+			g.once.Do(func() {
+				g.err = err
+				g.cancel()
+			})
+		}
+	}()
+}
+
+func (g *group) Wait() error {
+	g.running.Wait()
+	g.cancel()
+	return g.err
+}
+
+func errgroup(items int) time.Duration {
+	parent, cancelParent := context.WithCancel(context.Background())
+	defer cancelParent()
+	return here(func() {
+		for done := 0; done < items; done += 100 {
+			ctx, cancel := context.WithCancel(parent)
+			g := group{cancel: cancel}
+			for i := 0; i < 100; i++ {
+				g.Go(func() error { return ctx.Err() })
+			}
+			if g.Wait() != nil {
+				panic("failed")
+			}
+		}
+	})
+}
+
+// selectOver sends a value to one of many channels in turn; a select over all of them receives it.
+func selectOver(channels int) func(int) time.Duration {
+	return func(items int) time.Duration {
+		of := make([]chan uint64, channels)
+		cases := make([]reflect.SelectCase, channels)
+		for i := range of {
+			of[i] = make(chan uint64, 1)
+			cases[i] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(of[i])}
+		}
+		return here(func() {
+			for i := 0; i < items; i++ {
+				of[i*7919%channels] <- uint64(i)
+				reflect.Select(cases)
+			}
+		})
+	}
+}
+
+// chain is a source, stages and a sink, with room for 1024 between them.
+func chain(stages int) func(int) time.Duration {
+	return func(items int) time.Duration {
+		values := items / (stages + 1)
+		in := make(chan uint64, 1024)
+		parts := []func(){sending(in, values)}
+		for i := 0; i < stages; i++ {
+			from, to := in, make(chan uint64, 1024)
+			parts = append(parts, func() {
+				for i := 0; i < values; i++ {
+					to <- <-from
+				}
+			})
+			in = to
+		}
+		return together(append(parts, receiving(in, values))...)
+	}
+}
+
+// requests: four clients ask a server, and each waits for its answer. Every request carries its time and its client.
+func requests() func(int) time.Duration {
+	var latencies []int
+	return func(items int) time.Duration {
+		base := time.Now()
+		ask := make(chan uint64, 1024)
+		var answers [4]chan uint64
+		var parts []func()
+		for i := range answers {
+			answer, client := make(chan uint64, 1), uint64(i)
+			answers[i] = answer
+			parts = append(parts, func() {
+				for i := 0; i < items/4; i++ {
+					ask <- uint64(time.Since(base))<<2 | client
+					<-answer
+				}
+			})
+		}
+		parts = append(parts, func() {
+			for i := 0; i < items; i++ {
+				request := <-ask
+				latencies = append(latencies, int(time.Since(base))-int(request>>2))
+				answers[request&3] <- request
+			}
+		})
+		total := together(parts...)
+		sort.Ints(latencies)
+		more["p50"] = float64(latencies[len(latencies)/2])
+		more["p99"] = float64(latencies[len(latencies)*99/100])
+		more["p999"] = float64(latencies[len(latencies)*999/1000])
+		return total
+	}
+}
+
+func all() []benchmark {
+	list := []benchmark{
+		{"W1/uncontended_1024", 1 << 18, uncontended},
+		{"W2/spsc_1024_tasks", 1 << 18, stream(1024)},
+		{"W3/spsc_1_tasks", 1 << 16, stream(1)},
+		{"W4/rendezvous_tasks", 1 << 16, stream(0)},
+		{"W5/ping_pong_tasks", 1 << 15, pingPong},
+		{"W6/4_to_1_tasks", 1 << 17, crowd(4, 1)},
+		{"W7/4_to_4_tasks", 1 << 17, crowd(4, 4)},
+		{"W8/select_fed_by_4_tasks", 1 << 17, selectFedBy4},
+		{"W9/select_1_of_4_ready", 1 << 17, select1Of4Ready},
+		{"W9/select_default", 1 << 17, selectDefault},
+		{"W9/select_timeout", 1 << 15, selectTimeout},
+		{"W10/million_tasks", 1000000, blocked},
+		{"W10/function_go", 10000, startJoin},
+		{"W10/function_wait_group", 10000, startJoin},
+		{"W10/task_go", 10000, startJoin},
+		{"W10/task_wait_group", 10000, startJoin},
+		{"W10/task_one_by_one", 10000, oneByOne},
+		{"W11/create_cancel", 1 << 14, createCancel},
+		{"W11/err", 1 << 18, contextErr},
+		{"W11/cancel_10000", 10000, cancelChildren},
+		{"W11/timeout_create_cancel", 1 << 14, timeoutCreateCancel},
+		{"W11/errgroup", 10000, errgroup},
+		{"W12/sieve_2000_tasks", hops, sieve},
+		{"W13/pipeline_tasks", 1 << 18, pipeline},
+		{"L1/4_clients_tasks", 1 << 14, requests()},
+	}
+	for n := 1; n <= 64; n *= 2 {
+		list = append(list,
+			benchmark{fmt.Sprintf("G1/producers_%d_tasks", n), 1 << 16, crowd(n, 1)},
+			benchmark{fmt.Sprintf("G5/stages_%d_tasks", n), (1 << 14) * (n + 1), chain(n)})
+	}
+	for n := 1; n <= 1024; n *= 4 {
+		list = append(list, benchmark{fmt.Sprintf("G2/select_%d", n), (1 << 16) / (n + 15), selectOver(n)})
+	}
+	for n := 10; n <= 1000000; n *= 10 {
+		list = append(list, benchmark{fmt.Sprintf("G3/cancel_%d", n), n, cancelChildren})
+		if n >= 1000 {
+			list = append(list, benchmark{fmt.Sprintf("G4/blocked_%d_tasks", n), n, blocked})
+		}
+	}
+	return list
+}
+
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "list" {
+		for _, b := range all() {
+			fmt.Println(b.name + "/go")
+		}
+		return
+	}
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: main SECONDS REGEX")
+		fmt.Fprintln(os.Stderr, "usage: main list | main SECONDS PREFIX")
 		os.Exit(2)
 	}
 	seconds, err := strconv.ParseFloat(os.Args[1], 64)
@@ -307,36 +526,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	only := regexp.MustCompile(os.Args[2])
-	for _, b := range []benchmark{
-		{"W10/million/go", 1000000, million}, // first: its memory is counted
-		{"W1/uncontended_1024/go", 1 << 18, uncontended},
-		{"W2/spsc_1024/go", 1 << 18, stream(1024)},
-		{"W2/spsc_1024_tasks/go", 1 << 18, stream(1024)},
-		{"W3/spsc_1/go", 1 << 14, stream(1)},
-		{"W3/spsc_1_tasks/go", 1 << 16, stream(1)},
-		{"W4/rendezvous/go", 1 << 14, stream(0)},
-		{"W4/rendezvous_tasks/go", 1 << 16, stream(0)},
-		{"W5/ping_pong/go", 1 << 13, pingPong},
-		{"W5/ping_pong_tasks/go", 1 << 15, pingPong},
-		{"W6/4_to_1/go", 1 << 17, crowd(4, 1)},
-		{"W7/4_to_4/go", 1 << 17, crowd(4, 4)},
-		{"W8/select_fed_by_4/go", 1 << 17, selectFedBy4},
-		{"W9/select_1_of_4_ready/go", 1 << 17, select1Of4Ready},
-		{"W9/select_default/go", 1 << 17, selectDefault},
-		{"W9/select_timeout/go", 1 << 15, selectTimeout},
-		{"W10/function_go/go", 10000, startJoin},
-		{"W10/function_wait_group/go", 10000, startJoin},
-		{"W10/task_go/go", 10000, startJoin},
-		{"W10/task_wait_group/go", 10000, startJoin},
-		{"W10/one_by_one/go", 10000, oneByOne},
-		{"W12/sieve_2000/go", hops, sieve},
-		{"W13/threads_by_hand/go", 1 << 18, pipeline},
-		{"W13/pipeline_tasks/go", 1 << 18, pipeline},
-	} {
-		if !only.MatchString(b.name) {
+	for _, b := range all() {
+		if !strings.HasPrefix(b.name+"/go", os.Args[2]) {
 			continue
 		}
+		more = map[string]float64{}
 		if b.items < 1000000 {
 			b.run(b.items) // warms up
 		}
@@ -345,9 +539,9 @@ func main() {
 			total += b.run(b.items)
 			items += b.items
 		}
-		fmt.Printf("%s %.3f\n", b.name, float64(total.Nanoseconds())/float64(items))
-	}
-	if millionBytes != 0 {
-		fmt.Printf("W10/million_bytes/go %.0f\n", millionBytes)
+		fmt.Printf("%s/go %.3f\n", b.name, float64(total.Nanoseconds())/float64(items))
+		for row, value := range more {
+			fmt.Printf("%s_%s/go %.0f\n", b.name, row, value)
+		}
 	}
 }
