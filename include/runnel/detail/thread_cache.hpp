@@ -9,7 +9,6 @@
 
 #include <runnel/detail/task_memory.hpp>
 
-#include <functional>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -32,7 +31,7 @@ struct callable_task final : thread_task {
   // noexcept: what escapes from a task ends the process.
   static void run_and_delete(thread_task* self) noexcept {
     const std::unique_ptr<callable_task> owner(static_cast<callable_task*>(self));
-    std::invoke(std::move(owner->f));
+    std::move(owner->f)();
   }
   F f;
 };

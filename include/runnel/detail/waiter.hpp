@@ -15,7 +15,7 @@
 #include <runnel/detail/blocking.hpp>
 #include <runnel/status.hpp>
 
-#include <functional>
+#include <compare>
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
@@ -107,7 +107,7 @@ inline both_claimed claim_both(wait_node& first, wait_node& second) noexcept {
   waiter& b = *second.owner;
   if (!a.multi()) return claim(second) ? both_claimed::both : both_claimed::not_second;
   if (!b.multi()) return claim(first) ? both_claimed::both : both_claimed::not_first;
-  const bool in_order = std::less<>{}(&a, &b);
+  const bool in_order = std::compare_three_way{}(&a, &b) < 0;
   waiter& low = in_order ? a : b;
   waiter& high = in_order ? b : a;
   if (!low.lock()) return in_order ? both_claimed::not_first : both_claimed::not_second;
