@@ -49,6 +49,24 @@ double stream_of_batches(bench::item items) {
                               }});
 }
 
+/// 32 at a time; each call of async_send_many makes a task.
+bench::rn::task<> send_batches(channel ch, bench::item items) {
+  const std::vector<bench::item> in(32, 1);
+  for (bench::item i = 0; i < items; i += in.size()) co_await ch.async_send_many(in);
+}
+bench::rn::task<> recv_batches(channel ch, bench::item items) {
+  std::vector<bench::item> out;
+  for (bench::item received = 0; received < items; received += out.size()) {
+    out.clear();
+    co_await ch.async_recv_many(out, 32);
+  }
+}
+template <class Subject>
+double stream_of_batches_of_tasks(bench::item items) {
+  const channel ch(1024);
+  return Subject::on().run(bench::tasks_together(send_batches(ch, items), recv_batches(ch, items)));
+}
+
 template <class Subject>
 void add_wide(Subject /*subject*/) {
   bench::add_on_threads("W2/spsc_1024", Subject::name, 1 << 18, &stream<Subject, 1024>);
@@ -73,6 +91,7 @@ void add_tasks(const std::string& name, double (*wide)(bench::item), double (*na
 template <class Subject>
 void add_coroutines() {
   add_tasks(Subject::name, &stream_of_tasks<Subject, 1024>, &stream_of_tasks<Subject, 1>, &stream_of_tasks<Subject, 0>);
+  bench::add(std::string("W2/batches_of_32_tasks/") + Subject::name, 1 << 18, &stream_of_batches_of_tasks<Subject>);
 }
 const bool registered = [] {
   add_wide(bench::runnel_subject());

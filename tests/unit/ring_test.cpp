@@ -1,4 +1,5 @@
 // The bounded store: exact capacities, laps, positions that wrap around, closing, many senders and receivers.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -102,6 +103,36 @@ TEST_CASE("C69 a ring at any fill goes on correctly across the wrap") {
       }
       while (pop(ring) != -1) {
       }
+    }
+}
+
+TEST_CASE("a ring takes and gives many at once: a run up to the lap's end, in order, lap after lap") {
+  for (std::size_t capacity = 1; capacity <= 9; ++capacity)
+    for (const std::uint64_t lap : first_laps) {
+      CAPTURE(capacity, lap);
+      rd::ring<int> ring;
+      ring.allocate(capacity, lap);
+      int in = 0;
+      int out = 0;
+      const auto push = [&](std::size_t most) { return ring.try_push_many(most, [&](int* to) { std::construct_at(to, in++); }); };
+      std::size_t held = 0;
+      for (std::size_t most = 0; most < 60; ++most) {
+        const std::size_t room = std::min(capacity - held, capacity - static_cast<std::size_t>(in) % capacity);
+        const std::size_t pushed = push(most % 7);
+        REQUIRE(pushed == std::min(most % 7, room));
+        held += pushed;
+        REQUIRE(ring.size() == held);
+        const std::size_t there = std::min(held, capacity - static_cast<std::size_t>(out) % capacity);
+        bool in_order = true;
+        const std::size_t popped = ring.try_pop_many(most % 5, [&](int&& value) { in_order = in_order && value == out++; });
+        REQUIRE(popped == std::min(most % 5, there));
+        REQUIRE(in_order);
+        held -= popped;
+      }
+      ring.close();
+      CHECK(push(5) == 0);
+      while (pop(ring) != -1) ++out;
+      CHECK(in == out);
     }
 }
 

@@ -66,13 +66,14 @@ class recv_many_awaiter final : private One {
   recv_many_awaiter(std::vector<T>& out, std::size_t max, channel_core<T>* core, Args&&... args)
       : One(std::forward<Args>(args)..., core), core_(core), out_(&out), max_(max) {}
   bool await_ready() {
-    if (max_ == 0) return true;
+    if (core_ != nullptr) count_ = append_received(*core_, *out_, max_);
+    if (count_ != 0 || max_ == 0) return true;
     make_room(*out_);
     return One::await_ready();
   }
   using One::await_suspend;
   std::size_t await_resume() {
-    if (max_ == 0) return 0;
+    if (count_ != 0 || max_ == 0) return count_;
     recv_result<T> first = One::await_resume();
     if (!first) return 0;
     out_->push_back(std::move(*first));
@@ -83,6 +84,7 @@ class recv_many_awaiter final : private One {
   channel_core<T>* core_;
   std::vector<T>* out_;
   std::size_t max_;
+  std::size_t count_ = 0;
 };
 
 // Sends

@@ -105,6 +105,14 @@ class channel_core {
     return try_recv_slow(to);
   }
 
+  /// Sends at most `most` for which a ring has room, each made by fill(T*). Returns: how many; 0 also where try_send may say more.
+  template <class Fill>
+  std::size_t try_send_batch(std::size_t most, Fill fill) noexcept {
+    if (kind_ != store_kind::bounded || w_.flags(relaxed) != 0) return 0;  // [channel_core.w] as above
+    const std::size_t count = ring_.try_push_many(most, fill);
+    if (count != 0 && (w_.flags(seq_cst) & receivers_wait) != 0) settle();  // [channel_core.w] seq_cst: as above
+    return count;
+  }
   /// Appends what a ring has, at most `most`, for which there is room in `out`. Returns: how many; 0 also where try_recv may say more.
   std::size_t try_recv_batch(std::vector<T>& out, std::size_t most) noexcept {
     if (kind_ != store_kind::bounded || (w_.flags(relaxed) & receivers_wait) != 0) return 0;  // [channel_core.w] as above
@@ -194,12 +202,7 @@ class channel_core {
   /// How many calls are queued to receive and to send: for tests, which wait for a peer to wait.
   [[nodiscard]] std::pair<std::size_t, std::size_t> queued() noexcept {
     const section under_w(*this);
-    const auto count = [](const wait_queue& queue) {
-      std::size_t n = 0;
-      for (const wait_node* node = queue.front(); node != nullptr; node = node->next) ++n;
-      return n;
-    };
-    return {count(receivers_), count(senders_)};
+    return {receivers_.size(), senders_.size()};
   }
 
  private:

@@ -6,6 +6,8 @@
 #include <runnel/detail/event_wait.hpp>
 
 #include <concepts>
+#include <iterator>
+#include <memory>
 #include <ranges>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -47,6 +49,27 @@ concept gives_away = std::same_as<std::ranges::range_reference_t<R>, T&&> ||
 template <class R, class T>
 concept range_of_values =
     std::ranges::input_range<R> && (gives_away<R, T> || std::constructible_from<T, std::ranges::range_reference_t<R>>);
+
+/// Its elements can be sent in batches: they stand one after another, and to make a T of one does not throw.
+template <class R, class T>
+concept batch_of_values =
+    std::ranges::contiguous_range<R> && std::sized_sentinel_for<std::ranges::sentinel_t<R>, std::ranges::iterator_t<R>> &&
+    (gives_away<R, T> || std::is_nothrow_constructible_v<T, std::ranges::range_reference_t<R>>);
+
+/// Sends what there is room for of the elements from `at` on, without waiting. Returns: how many; 0 also where a send of one may say more.
+template <class R, class T, class Iterator, class Sentinel>
+  requires batch_of_values<R, T>
+std::ptrdiff_t send_batch(channel_core<T>* core, Iterator at, Sentinel end) noexcept {
+  if (core == nullptr) return 0;
+  auto* from = std::to_address(at);
+  return static_cast<std::ptrdiff_t>(core->try_send_batch(static_cast<std::size_t>(end - at), [&from](T* to) {
+    if constexpr (gives_away<R, T>)
+      std::construct_at(to, std::move(*from));
+    else
+      ::new (static_cast<void*>(to)) T(*from);
+    ++from;
+  }));
+}
 
 template <class T, class Base>
 class send_operations : public Base {
@@ -161,6 +184,7 @@ class send_operations : public Base {
   ///
   /// Effects: the elements of an owning rvalue (`std::move(vector)`) are moved, others copied; one that was not sent is as it was.
   /// Returns: how many were sent; fewer than all only if the channel is closed, or the limit was reached.
+  /// Cost: of a contiguous range, moved or copied noexcept, one atomic read-modify-write for as many as there is room for.
   /// Throws: what copying an element throws, and std::bad_alloc (unbounded): those before it have been sent. Of a range that can be
   /// gone through only once (another channel), the element that was not sent is lost with it.
   template <class R>
@@ -274,14 +298,25 @@ class send_operations : public Base {
   static task<std::size_t> put_many_from(send_channel<T> to, context ctx, R&& range) {
     using reference = std::ranges::range_reference_t<R>;
     std::size_t count = 0;
-    for (auto&& element : range) {
+    auto at = std::ranges::begin(range);
+    for (const auto end = std::ranges::end(range); at != end;) {
+      if constexpr (batch_of_values<R, value_t>) {
+        const std::ptrdiff_t batch = send_batch<R>(channel_access::core(to), at, end);
+        count += static_cast<std::size_t>(batch);
+        at += batch;
+        if (batch != 0) continue;
+      }
+      auto&& element = *at;
       if constexpr (gives_away<R, value_t>) {
-        if (!co_await to.async_send(ctx, static_cast<value_t&&>(element))) break;
+        const send_result one = co_await to.async_send(ctx, static_cast<value_t&&>(element));
+        if (!one) break;
       } else {
         value_t value(std::forward<reference>(element));
-        if (!co_await to.async_send(ctx, std::move(value))) break;
+        const send_result one = co_await to.async_send(ctx, std::move(value));
+        if (!one) break;
       }
       ++count;
+      ++at;
     }
     co_return count;
   }
@@ -289,7 +324,15 @@ class send_operations : public Base {
   std::size_t put_many(R&& range, const Limit& limit) const {
     using reference = std::ranges::range_reference_t<R>;
     std::size_t count = 0;
-    for (auto&& element : range) {
+    auto at = std::ranges::begin(range);
+    for (const auto end = std::ranges::end(range); at != end;) {
+      if constexpr (batch_of_values<R, value_t>) {
+        const std::ptrdiff_t batch = send_batch<R>(channel_access::core(*this), at, end);
+        count += static_cast<std::size_t>(batch);
+        at += batch;
+        if (batch != 0) continue;
+      }
+      auto&& element = *at;
       if constexpr (gives_away<R, value_t>) {
         if (put(element, limit) != status::ok) break;
       } else {
@@ -297,6 +340,7 @@ class send_operations : public Base {
         if (put(value, limit) != status::ok) break;
       }
       ++count;
+      ++at;
     }
     return count;
   }

@@ -15,6 +15,7 @@
 #include <runnel/detail/storage.hpp>
 #include <runnel/detail/sync.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <new>
 #include <stdexcept>
@@ -122,26 +123,40 @@ class ring {
     }
   }
 
+  // Many at once: a run of slots up to the last of the lap, with one claim. Both answer how many; 0: try_push, or try_pop, says why.
+
+  /// Claims the tail for as many slots as are free one after another, at most `most`; each is filled by fill(T*), which must not throw.
+  template <class Fill>
+  std::size_t try_push_many(std::size_t most, Fill fill) noexcept {
+    std::uint64_t tail = tail_.load(acquire);  // [ring.tail] acquire: as in try_push
+    while ((tail & closed_bit) == 0) {
+      const std::size_t count = run_of(tail, tail, most);
+      if (count == 0) return 0;
+      if (!tail_.compare_exchange(tail, behind(tail, count), seq_cst, acquire)) continue;  // [ring.tail] seq_cst: as in try_push
+      slot* at = &slot_of(tail);
+      for (slot* const end = at + count; at != end; ++at, tail += 2) {
+        fill(at->value());
+        at->stamp.store(tail + full, release);  // [ring.stamp] release: as in try_push
+      }
+      return count;
+    }
+    return 0;
+  }
   /// Claims the head for as many values as are there one after another, at most `most`, and gives each to put(T&&), which must not throw.
-  /// Returns: how many; 0: try_pop says why.
   template <class Put>
   std::size_t try_pop_many(std::size_t most, Put put) noexcept {
     std::uint64_t head = head_.load(acquire);  // [ring.head] acquire: pairs with the claim
     for (;;) {
-      std::size_t count = 0;
-      std::uint64_t end = head;
-      // [ring.stamp] acquire: sees the values that were moved in. While the head is what it was, they stay there.
-      for (; count < most && slot_of(end).stamp.load(acquire) == end + full; end = after(end)) ++count;
+      const std::size_t count = run_of(head, head + full, most);
       if (count == 0) return 0;
-      if (head_.compare_exchange(head, end, seq_cst, acquire)) {  // [ring.head] seq_cst: as in try_pop
-        for (; head != end; head = after(head)) {
-          slot& at = slot_of(head);
-          put(std::move(*at.value()));
-          std::destroy_at(at.value());
-          at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: as in try_pop
-        }
-        return count;
+      if (!head_.compare_exchange(head, behind(head, count), seq_cst, acquire)) continue;  // [ring.head] seq_cst: as in try_pop
+      slot* at = &slot_of(head);
+      for (slot* const end = at + count; at != end; ++at, head += 2) {
+        put(std::move(*at->value()));
+        std::destroy_at(at->value());
+        at->stamp.store(head + lap_size_, release);  // [ring.stamp] release: as in try_pop
       }
+      return count;
     }
   }
 
@@ -219,16 +234,31 @@ class ring {
     storage<T> room;
   };
 
-  slot& slot_of(std::uint64_t position) const noexcept { return slots_[(position & (lap_size_ - 1)) >> 1]; }
-  [[nodiscard]] std::uint64_t after(std::uint64_t position) const noexcept {
-    const std::uint64_t index = (position & (lap_size_ - 1)) >> 1;
-    return index + 1 < capacity_ ? position + 2 : position - index * 2 + lap_size_;
+  [[nodiscard]] std::size_t index_of(std::uint64_t position) const noexcept {
+    return static_cast<std::size_t>((position & (lap_size_ - 1)) >> 1);
+  }
+  slot& slot_of(std::uint64_t position) const noexcept { return slots_[index_of(position)]; }
+  [[nodiscard]] std::uint64_t after(std::uint64_t position) const noexcept { return behind(position, 1); }
+  /// The position after so many from this one on; they all are in its lap.
+  [[nodiscard]] std::uint64_t behind(std::uint64_t position, std::size_t count) const noexcept {
+    const std::size_t index = index_of(position);
+    return index + count < capacity_ ? position + count * 2 : position - index * 2 + lap_size_;
+  }
+  /// How many slots from this position on, in its lap, carry the stamp `first` and those that follow it; at most `most`.
+  [[nodiscard]] std::size_t run_of(std::uint64_t position, std::uint64_t first, std::size_t most) const noexcept {
+    const std::size_t index = index_of(position);
+    const slot* at = slots_ + index;
+    const std::size_t limit = std::min(most, capacity_ - index);
+    std::size_t count = 0;
+    // [ring.stamp] acquire: what was moved in is there, or what was there is gone. While the claimed word is what it was, it stays so.
+    while (count < limit && at[count].stamp.load(acquire) == first + count * 2) ++count;
+    return count;
   }
   [[nodiscard]] std::size_t distance(std::uint64_t head, std::uint64_t tail) const noexcept {
-    const std::uint64_t from = (head & (lap_size_ - 1)) >> 1;
-    const std::uint64_t to = (tail & (lap_size_ - 1)) >> 1;
-    if (from < to) return static_cast<std::size_t>(to - from);
-    if (from > to) return static_cast<std::size_t>(capacity_ - from + to);
+    const std::size_t from = index_of(head);
+    const std::size_t to = index_of(tail);
+    if (from < to) return to - from;
+    if (from > to) return capacity_ - from + to;
     return head == tail ? 0 : capacity_;
   }
 

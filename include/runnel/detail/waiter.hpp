@@ -125,6 +125,12 @@ class wait_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
   [[nodiscard]] wait_node* front() const noexcept { return head_; }
+  /// For tests: goes through all of it.
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t count = 0;
+    for (const wait_node* node = head_; node != nullptr; node = node->next) ++count;
+    return count;
+  }
 
   void push(wait_node& node) noexcept {
     RUNNEL_ASSERT(!node.queued);

@@ -120,6 +120,51 @@ void batches(std::size_t capacity) {
   t.check();
 }
 
+/// A receiver takes once, for good, while a sender waits for room, or is about to.
+void batch_makes_room(std::size_t capacity) {
+  tally t;
+  {
+    const auto ch = make(capacity);
+    for (std::size_t i = 1; i < capacity; ++i) send(ch, 90 + static_cast<int>(i), t.sent[1]);
+    parallel(as("sender",
+                [&] {
+                  std::vector<counted> values;
+                  values.emplace_back(1);
+                  values.emplace_back(2);
+                  require(ch.send_many(std::move(values)) == 2, "a batch was not sent to an open channel");
+                  t.sent[0].add(1);
+                  t.sent[0].add(2);
+                }),
+             as("receiver", [&] {
+               std::vector<counted> values;
+               ch.recv_many(values, 1);
+               for (const counted& v : values) t.received[0].add(v.value());
+             }));
+    drain(ch, t);
+  }
+  t.check();
+}
+
+/// Two senders of batches, which fit only once the receiver has taken some, across the lap's end.
+void batches_of_two_senders(std::size_t capacity) {
+  tally t;
+  {
+    const auto ch = make(capacity);
+    const auto sends = [&](std::size_t who) {
+      std::vector<counted> values;
+      for (int i = 0; i < 2; ++i) values.emplace_back(static_cast<int>(who) * 10 + i);
+      require(ch.send_many(std::move(values)) == 2, "a batch was not sent to an open channel");
+      for (int i = 0; i < 2; ++i) t.sent[who].add(static_cast<int>(who) * 10 + i);
+    };
+    parallel(as("sender 1", [&] { sends(0); }), as("sender 2", [&] { sends(1); }), as("receiver", [&] {
+               std::vector<counted> values;
+               while (values.size() < 4) ch.recv_many(values, 4 - values.size());
+               for (const counted& v : values) t.received[0].add(v.value());
+             }));
+  }
+  t.check();
+}
+
 void range(std::size_t capacity) {
   tally t;
   {
@@ -199,11 +244,16 @@ const enroll all([] {
     add_scenario({"channel/receivers in order" + suffix, {7, 10, 14}, counting([=] { receivers_in_order(c); })});
     if (c != no_bound) add_scenario({"channel/senders in order" + suffix, {7, 10, 14}, counting([=] { senders_in_order(c); })});
     add_scenario({"channel/batches, close" + suffix, {4, 5, 8, 10, 13, 15}, counting([=] { batches(c); })});
+    if (c != 0 && c != no_bound)
+      add_scenario({"channel/batches, one makes room" + suffix, {7, 8, 10}, counting([=] { batch_makes_room(c); }, true)});
     add_scenario({"channel/range" + suffix, {4, 5, 8, 13}, counting([=] { range(c); })});
     add_scenario(
         {"channel/assertions" + suffix, about(c, {1, 6, 7}), counting([=] { assertions(c); }), {.points_in_assertions = true}});
     add_scenario({"channel/spurious wakes" + suffix, {8, 10}, counting([=] { assertions(c); }), {.spurious_wakes = true}});
   }
+  for (const std::size_t c : {2, 3})
+    add_scenario(
+        {"channel/batches, two senders/" + capacity_name(c), {1, 2, 3, 4, 7, 8}, counting([=] { batches_of_two_senders(c); })});
   for (const int before : {0, 1, 61, 62, 63})
     add_scenario({"segments/drops after " + std::to_string(before), {4, 9, 15}, counting([=] { segments_and_drops(before); })});
   for (const int before : {60, 61, 62})
