@@ -21,6 +21,7 @@
 
 #if defined(__linux__) && !defined(RUNNEL_PORTABLE_PARK)
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #else
@@ -89,6 +90,10 @@ inline void yield() noexcept { std::this_thread::yield(); }
 /// that comes within them is a hundred times cheaper than one that has to wake a thread.
 inline constexpr int pauses_before_park = 40;
 inline constexpr unsigned yields_before_park = 24;
+/// Now and then a thread whose waits end in sleep yields for longer than it takes to wake one. Two that hand values to each other would
+/// otherwise go on to sleep only because the other one has to be woken first.
+inline constexpr unsigned yields_of_a_long_wait = 96;
+inline constexpr unsigned sleeps_per_long_wait = 16;
 
 /// How many tasks that are ready a place of a runtime keeps to itself; what is more goes to a queue that all share.
 inline constexpr std::uint64_t tasks_per_place = 256;
@@ -103,6 +108,9 @@ inline unsigned cpu_count() noexcept {
 }
 
 #if defined(__linux__) && !defined(RUNNEL_PORTABLE_PARK)
+
+/// The core that this thread runs on; it may be another one at once. Negative: unknown.
+inline int this_core() noexcept { return ::sched_getcpu(); }
 
 /// Blocks the thread while `word` holds `expected`, at most until `deadline`. May return at any time: look again.
 inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never) noexcept {
@@ -130,6 +138,8 @@ inline void unpark(const atomic<std::uint32_t>* word, int count = 1) noexcept {
 }
 
 #else
+
+inline int this_core() noexcept { return -1; }
 
 // Where there is no futex: a fixed table of buckets, chosen by the word's address, each a mutex and a condition variable.
 struct parking_bucket {
@@ -286,7 +296,10 @@ class read_scope;
 /// What each thread keeps for itself. Trivially destructible, so that it can be used while the thread ends.
 struct thread_slot {
   std::uint64_t random_state = 0;
+  int pauses =
+      pauses_before_park;  // how many pauses this thread's next wait begins with: none helps if the other one needs its core
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see yield_until
+  unsigned sleeps = 0;                   // how many of its waits yields did not end
   unsigned transfers = 0;                // between coroutines, without going through a queue: see task_promise.hpp
   bool runs_timers = false;              // the timer thread: no code of the user's runs there
   task_thread* tasks = nullptr;          // while it runs tasks of a runtime: see blocking.hpp
@@ -300,17 +313,20 @@ inline thread_slot& this_thread() noexcept {
 }
 
 /// Yields until `done` says true, a bounded number of times. Returns: whether it has. Where that did not help, this thread yields fewer
-/// times when it waits again.
+/// times when it waits again, until a long wait has shown that it helps.
 template <class Done>
 bool yield_until(Done done) noexcept {
-  unsigned& budget = this_thread().yields;
-  for (unsigned left = budget; left > 0; --left) {
+  thread_slot& self = this_thread();
+  for (unsigned left = self.sleeps % sleeps_per_long_wait == sleeps_per_long_wait - 1 ? yields_of_a_long_wait : self.yields;
+       left > 0; --left) {
     yield();
     if (!done()) continue;
-    if (budget < yields_before_park) ++budget;
+    self.sleeps = 0;
+    if (self.yields < yields_before_park) ++self.yields;
     return true;
   }
-  if (budget > 1) budget /= 2;
+  ++self.sleeps;
+  if (self.yields > 1) self.yields /= 2;
   return false;
 }
 

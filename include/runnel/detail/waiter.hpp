@@ -205,11 +205,11 @@ class thread_waiter : public waiter {
   bool wait(time_point deadline) noexcept {
     if (has_passed(deadline)) return state_.load(acquire) == done;  // [thread_waiter.state] as below
     // [thread_waiter.state] acquire: sees what the claimer wrote before it resumed this waiter.
-    for (int i = 0; i < pauses_before_park; ++i) {
-      if (state_.load(acquire) == done) return true;
+    for (int left = this_thread().pauses; state_.load(acquire) != done; --left) {
+      if (left <= 0) return wait_slow(deadline);
       spin_hint();
     }
-    return wait_slow(deadline);
+    return true;
   }
   void wait() noexcept {
     while (!wait(never)) {
@@ -222,6 +222,12 @@ class thread_waiter : public waiter {
   static bool has_passed(time_point deadline) noexcept { return deadline != never && now() >= deadline; }
 
   RUNNEL_NOINLINE bool wait_slow(time_point deadline) noexcept {
+    if (!wait_without_pauses(deadline)) return false;
+    const int here = this_core();
+    this_thread().pauses = here >= 0 && here == resumed_on_ ? 0 : pauses_before_park;
+    return true;
+  }
+  bool wait_without_pauses(time_point deadline) noexcept {
     // Yields help where the counterparty shares this core or is about to come.
     if (yield_until([&] { return state_.load(acquire) == done || has_passed(deadline); }))  // [thread_waiter.state] as above
       if (state_.load(acquire) == done) return true;
@@ -238,11 +244,13 @@ class thread_waiter : public waiter {
 
   static void resume_thread(waiter& self) noexcept {
     auto& state = static_cast<thread_waiter&>(self).state_;
+    static_cast<thread_waiter&>(self).resumed_on_ = this_core();
     // [thread_waiter.state] acq_rel: the owner sees all that was written for it; after this it may be gone.
     if (state.exchange(done, acq_rel) == sleeping) unpark(&state, 1);
   }
 
   atomic<std::uint32_t> state_{waiting};
+  int resumed_on_ = -1;  // the core of whoever resumed it, which wrote it before `done`
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

@@ -160,6 +160,7 @@ inline void spin_hint(model::place at = model::place::current()) noexcept { mode
 inline void yield(model::place at = model::place::current()) noexcept { model::give_way("yield", at); }
 
 inline unsigned cpu_count() noexcept { return model::cpus; }
+inline int this_core() noexcept { return -1; }
 
 inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time_point deadline = never,
                  model::place at = model::place::current()) noexcept {
@@ -272,6 +273,7 @@ class group_scope;
 class read_scope;
 struct thread_slot {
   std::uint64_t random_state = 0;
+  int pauses = pauses_before_park;
   unsigned yields = yields_before_park;
   unsigned transfers = 0;
   bool runs_timers = false;
