@@ -296,8 +296,7 @@ class read_scope;
 /// What each thread keeps for itself. Trivially destructible, so that it can be used while the thread ends.
 struct thread_slot {
   std::uint64_t random_state = 0;
-  int pauses =
-      pauses_before_park;  // how many pauses this thread's next wait begins with: none helps if the other one needs its core
+  int pauses = pauses_before_park;       // before this thread's next wait yields: none helps if the other one needs its core
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see yield_until
   unsigned sleeps = 0;                   // how many of its waits yields did not end
   unsigned transfers = 0;                // between coroutines, without going through a queue: see task_promise.hpp
