@@ -409,6 +409,7 @@ class channel_core {
   }
   /// Destroys what is buffered. The channel is closed and nobody can receive.
   void discard() noexcept {
+    if (kind_ == store_kind::rendezvous) return;
     for (storage<T> room; store_pop(room.get()) == trial::done;) std::destroy_at(room.get());
   }
 
@@ -425,7 +426,7 @@ class channel_core {
 
   alignas(cache_line) flag_lock w_;
   bool close_called_ = false;  // by hand: a second call is an error
-  bool ended_ = false;         // rendezvous: it is closed
+  bool ended_ = false;         // rendezvous: it is closed; under W
   wait_queue receivers_;
   wait_queue senders_;
   atomic<std::uint64_t> arrivals_{0};  // rendezvous: how often a call has queued; written under W
