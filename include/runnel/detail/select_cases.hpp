@@ -88,12 +88,17 @@ consteval handler_form recv_handler_form() {
   else
     return std::invocable<F&> ? handler_form::nothing : handler_form::unfit;
 }
+/// Not inlined: g++ 12 takes the value of an optional that is empty for one that is used without being there.
+template <class T>
+RUNNEL_NOINLINE void fill_slot(std::optional<T>& slot, recv_result<T>&& got) {
+  slot.reset();
+  if (got) slot.emplace(*std::move(got));
+}
 template <class F, class T>
 void hand_over(recv_result<T>&& got, F& handler) {
   constexpr handler_form form = recv_handler_form<T, F>();
   if constexpr (form == handler_form::slot) {
-    handler.reset();
-    if (got) handler.emplace(*std::move(got));
+    fill_slot(handler, std::move(got));
   } else if constexpr (form == handler_form::value) {
     std::invoke(handler, *std::move(got));
   } else if constexpr (form == handler_form::outcome) {
