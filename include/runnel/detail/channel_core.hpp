@@ -235,7 +235,7 @@ class channel_core {
     // [channel_core.w] seq_cst, before the count: whose queueing is seen, or undone, is counted, for he counted under W.
     const std::uint64_t shown = w_.flags(seq_cst);
     // [channel_core.arrivals] acquire: of whom is counted the flag is seen by the try that follows.
-    return arrivals_.load(acquire) * (8 * flag_lock::first_flag) + shown;
+    return arrivals_.load(acquire) * (std::uint64_t{8} * flag_lock::first_flag) + shown;
   }
   void count_arrival() noexcept {
     arrivals_.store(arrivals_.load(relaxed) + 1, release);  // [channel_core.arrivals] as above; relaxed: written under W alone

@@ -187,7 +187,7 @@ class assembly {
   }
   /// Starts a chain as a task. Returns: what stops it.
   template <std::size_t Below, class Chain, class Output>
-  std::optional<scoped_context> start(Chain&& chain, Output to) {
+  std::optional<scoped_context> start(Chain chain, Output to) {
     group_.go(segment<Chain, Output>(std::move(chain), *above_[Below - 1], std::move(to)));
     return std::exchange(above_[Below - 1], std::nullopt);
   }

@@ -11,6 +11,8 @@
 
 #include <array>
 #include <bit>
+#include <concepts>
+#include <type_traits>
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
@@ -40,10 +42,11 @@ class case_set {
 };
 
 /// Whether a select over these may begin with select_at_once.
+template <class Case>
+struct looks_at_once : std::bool_constant<std::same_as<Case, std::remove_cvref_t<Case>> && std::remove_cvref_t<Case>::looks> {};
 template <class... Cases>
 inline constexpr bool may_select_at_once =
-    sizeof...(Cases) != 0 && sizeof...(Cases) <= case_set::max_size &&
-    ((!std::is_reference_v<Cases> && !std::is_const_v<Cases> && std::remove_cvref_t<Cases>::looks) && ...);
+    sizeof...(Cases) != 0 && sizeof...(Cases) <= case_set::max_size && std::conjunction_v<looks_at_once<Cases>...>;
 
 /// What select_at_once answers if the select has to wait, or to look closer. Nothing has happened then.
 inline constexpr std::size_t select_undecided = select_none - 1;
