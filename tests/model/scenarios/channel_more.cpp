@@ -251,7 +251,7 @@ const enroll all([] {
         {"channel/assertions" + suffix, about(c, {1, 6, 7}), counting([=] { assertions(c); }), {.points_in_assertions = true}});
     add_scenario({"channel/spurious wakes" + suffix, {8, 10}, counting([=] { assertions(c); }), {.spurious_wakes = true}});
   }
-  for (const std::size_t c : {2, 3})
+  for (const std::size_t c : {std::size_t{2}, std::size_t{3}})
     add_scenario(
         {"channel/batches, two senders/" + capacity_name(c), {1, 2, 3, 4, 7, 8}, counting([=] { batches_of_two_senders(c); })});
   for (const int before : {0, 1, 61, 62, 63})

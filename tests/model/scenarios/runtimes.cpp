@@ -289,12 +289,42 @@ void add_for_workers(const std::string& name, const std::function<void(unsigned)
   }
 }
 
+placed receive_one(const rn::channel<counted>& ch, const void* starter, bool& at_once) {
+  static_cast<void>(co_await ch.async_recv());
+  if (rn::detail::this_thread_id() == starter) at_once = true;
+}
+/// What a place is told instead of a coroutine.
+class no_step final : public rn::work_item {
+ public:
+  no_step() noexcept : rn::work_item([](rn::work_item&, bool) noexcept {}) {}
+};
+/// A coroutine queues, and is resumed, and gone, on another thread before the call that suspended it has come back.
+void ends_elsewhere() {
+  const rn::channel<counted> ch(0);
+  thread_place place;
+  no_step nothing;
+  bool at_once = false;
+  std::optional<placed> coroutine;
+  parallel(as("starts",
+              [&] {
+                coroutine.emplace(receive_one(ch, rn::detail::this_thread_id(), at_once));
+                coroutine->start(place);
+                if (at_once) place.post(nothing);
+              }),
+           as("sends, resumes, destroys", [&] {
+             ch.send(counted(1));
+             place.run_one();
+             coroutine->destroy();
+           }));
+}
+
 const enroll all([] {
   const std::vector<int> waiting{9, 10};
   for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}})
     add_scenario({"coroutine/destroyed receiver/" + capacity_name(capacity), about(capacity, {4, 8, 9, 10}),
                   counting([capacity] { destroyed_receiver(capacity); })});
   add_scenario({"coroutine/destroyed sender", {4, 8, 9, 10}, counting(&destroyed_sender)});
+  add_scenario({"coroutine/ends elsewhere", {9, 10}, counting(&ends_elsewhere)});
   add_scenario({"coroutine/destroyed receiver, canceled", {4, 8, 9, 10}, counting(&destroyed_limited_receiver)});
   add_scenario({"coroutine/destroyed select", {4, 8, 9, 10, 11}, counting(&destroyed_select)});
   add_scenario({"coroutine/destroyed waiter of a wait_group", waiting, &destroyed_wait_group_waiter});
