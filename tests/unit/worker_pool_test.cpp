@@ -681,6 +681,12 @@ TEST_CASE("P14 work that is divided down to small jobs, each waiting for its par
   pool.wait();
 }
 
+TEST_CASE("P14 millions of jobs that wait for one another") {
+  const int depth = support::scaled(22, 12);
+  rn::worker_pool pool({.workers = 2, .queue = 1U << 20U});
+  CHECK(pool.submit([&] { return leaves_of(pool, depth); }).get() == 1 << depth);
+}
+
 TEST_CASE("P14 many small jobs") {
   const int jobs = support::scaled(200'000, 5000);
   counter sum{0};

@@ -13,7 +13,6 @@
 
 #include <runnel/detail/await.hpp>
 #include <runnel/detail/ring.hpp>
-#include <runnel/detail/storage.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -30,8 +29,7 @@ class pipe_core {
 
  public:
   /// Made with one end of both kinds. Throws: std::bad_alloc.
-  explicit pipe_core(std::size_t slots)
-      : slots_(std::make_unique_for_overwrite<storage<T>[]>(slots)), count_(slots), room_until_(slots) {}
+  explicit pipe_core(std::size_t slots) : slots_(std::allocator<T>().allocate(slots)), count_(slots), room_until_(slots) {}
   pipe_core(const pipe_core&) = delete;
   pipe_core& operator=(const pipe_core&) = delete;
 
@@ -43,7 +41,7 @@ class pipe_core {
     if ((w_.flags(relaxed) & receiver_ended) != 0) return trial::closed;  // relaxed: a hint, so that it stops soon
     const std::uint64_t tail = tail_.load(relaxed);                       // relaxed: this side wrote it
     RUNNEL_ASSERT(tail != room_until_);
-    std::construct_at(slots_[put_].get(), std::move(value));
+    std::construct_at(slots_ + put_, std::move(value));
     if (++put_ == count_) put_ = 0;
     tail_.store(tail + 1, seq_cst);  // [pipe.tail] seq_cst: invariant 3
     // [pipe.w] seq_cst: invariant 3
@@ -72,7 +70,7 @@ class pipe_core {
     if (count == 0) return 0;
     out.reserve(out.size() + count);
     for (std::size_t left = count; left != 0;) {  // twice where they go around the end
-      T* const first = slots_[taken_].get();
+      T* const first = slots_ + taken_;
       const std::size_t run = std::min(left, count_ - taken_);
       out.insert(out.end(), std::move_iterator(first), std::move_iterator(first + run));
       std::destroy_n(first, run);
@@ -103,9 +101,10 @@ class pipe_core {
 
   ~pipe_core() {
     for (std::uint64_t left = tail_.load(relaxed) - head_.load(relaxed); left != 0; --left) {  // relaxed: both sides have ended
-      std::destroy_at(slots_[taken_].get());
+      std::destroy_at(slots_ + taken_);
       if (++taken_ == count_) taken_ = 0;
     }
+    std::allocator<T>().deallocate(slots_, count_);
   }
 
   void unlock() noexcept {
@@ -156,7 +155,7 @@ class pipe_core {
     if (is_last) delete this;
   }
 
-  const std::unique_ptr<storage<T>[]> slots_;
+  T* const slots_;
   const std::size_t count_;
 
   alignas(cache_line) atomic<std::uint64_t> tail_{0};

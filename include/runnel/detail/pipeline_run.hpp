@@ -1,4 +1,4 @@
-// One run of a pipeline: its steps in chains, each chain a task, and channels between them.
+// One run of a pipeline: its steps in chains, each chain a task, and channels between them: a pipe where one task takes from one.
 //
 // 1. A chain ends above a stage that needs a channel in front of it: one of several workers, a buffer, a stage of the user's, a batch with
 //    a time limit. Without such a stage there is one chain, and whoever runs the pipeline runs it.
