@@ -20,9 +20,11 @@ PARTS = 3  # of the planted bugs: compiling each of them is what takes the time
 SETS = {
     ("every", "plain"): {"scenarios": ["--bound", "2", "--random", "1000"],
                          "programs": ["--bound", "2", "--random", "1000", "--generate", "200", "--seed", "1"],
+                         "compared": ["--bound", "1", "--random", "0", "--compare"],
                          "weak": ["--bound", "2", "--random", "2000"]},
     ("long", "plain"): {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
                         "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],
+                        "compared": ["--bound", "2", "--random", "0", "--most", "300000", "--compare"],
                         "weak": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"]},
     # Under a sanitizer an execution takes ten times as long, and each one looks at more: three minutes are for bound 1.
     ("every", "sanitized"): {"scenarios": ["--bound", "1", "--random", "200"],
@@ -78,7 +80,7 @@ def main():
     arguments = SETS[options.set, "plain" if options.lane == "plain" else "sanitized"]
     start = time.monotonic()
     good, scenarios, executions = True, 0, 0
-    runs = [(options.program, arguments["scenarios"]), (options.program, arguments["programs"])]
+    runs = [(options.program, arguments[which]) for which in ("scenarios", "programs", "compared") if which in arguments]
     if options.weak:
         runs.append((options.weak, arguments["weak"]))
     for program, how in runs:

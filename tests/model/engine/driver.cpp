@@ -55,6 +55,8 @@ struct shared_state {
       "  --generate N     so many programs of the seed, too (0); --seed 0 takes a new seed\n"
       "  --jobs N         processes (2)\n"
       "  --from N         begins with the N-th of the scenarios (1): to go on where a long run was stopped\n"
+      "  --unpruned       the exhaustive search makes choices again that it has made in the same state\n"
+      "  --compare        searches pruned and unpruned, and fails unless both come to the same ends\n"
       "  --list           the scenarios\n"
       "  --invariants     which scenarios prove which invariant\n"
       "  --table          a line for each scenario\n"
@@ -86,6 +88,10 @@ options parse(int argc, char** argv) {
       number(o.jobs);
     else if (word == "--from")
       number(o.from);
+    else if (word == "--unpruned")
+      o.what.pruned = false;
+    else if (word == "--compare")
+      o.what.compares = true;
     else if (word == "--list")
       o.list = true;
     else if (word == "--invariants")
@@ -239,12 +245,13 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
     const bool is_cut_off = v.finished && !v.failed && !v.exhausted && list[i]->most_executions == 0;
     if (is_cut_off) ++cut_off;
     if (o.table || is_cut_off)
-      std::printf("%-44s bound %u %s %12llu executions %8.2f s\n", list[i]->name.c_str(), v.bound,
+      std::printf("%-44s bound %u %s %12llu executions %10llu states %8llu ends %8.2f s\n", list[i]->name.c_str(), v.bound,
                   v.failed      ? "FAILED   "
                   : v.exhausted ? "exhausted"
                   : is_cut_off  ? "CUT OFF  "
                                 : "sampled  ",
-                  static_cast<unsigned long long>(v.exhaustive), v.seconds);
+                  static_cast<unsigned long long>(v.exhaustive), static_cast<unsigned long long>(v.states),
+                  static_cast<unsigned long long>(v.ends), v.seconds);
     if (v.failed) {
       const char* const name = *v.smallest != 0 ? v.smallest : list[i]->name.c_str();
       std::printf("\n%s fails (%s, execution %llu)%s%s:\n  %s\n  replay: RUNNEL_MODEL_REPLAY='%s:%s' runnel_model\n",

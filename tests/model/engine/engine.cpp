@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "ledger.hpp"
+#include "states.hpp"
 #include "trace.hpp"
 #include "weak.hpp"
 
@@ -51,6 +52,7 @@ struct {
   std::uint64_t execution = 0;
   std::uint64_t parks = 0;
   std::int64_t clock = first_time;
+  std::uint64_t returned = 0;  // the pasts of those whose operations have returned
   strategy* choices = nullptr;
   limits limit;
   outcome result;
@@ -68,6 +70,10 @@ struct {
 std::uint32_t number_of(const thread& t) noexcept { return static_cast<std::uint32_t>(&t - engine.threads.data()); }
 std::uint32_t bit_of(const thread& t) noexcept { return 1U << number_of(t); }
 
+/// What the thread has done, or has learned, goes into its past.
+enum class event : std::uint64_t { goes_on = 1, read, is_woken, is_late, has_chosen, has_joined, starts, calls };
+void note(thread& t, event what, std::uint64_t with) noexcept { t.past = mixed(t.past + static_cast<std::uint64_t>(what), with); }
+
 void run(thread& next) noexcept {
   thread* const from = engine.current;
   if (from == &next) return;
@@ -84,7 +90,44 @@ void fire(thread& t) noexcept {
     engine.ready |= bit_of(due);
     due.now = thread::state::ready;
     due.timed_out = true;
+    note(due, event::is_late, static_cast<std::uint64_t>(engine.clock));
   }
+}
+
+/// The state in which the current thread makes a choice.
+std::uint64_t state() noexcept {
+  std::uint64_t all = mixed(number_of(*engine.current) << 16U | engine.yielding, static_cast<std::uint64_t>(engine.clock));
+  for (std::uint32_t i = 0; i < engine.used; ++i) {
+    const thread& t = engine.threads[i];
+    const std::uint64_t owed = (engine.yielding >> i & 1U) != 0 ? t.owed : 0;
+    all += mixed(t.past, owed << 16U | i << 8U | static_cast<std::uint64_t>(t.now));
+  }
+  return all;
+}
+/// Ends the execution here: the rest has been seen. All stacks are left as they are, as are their objects, which are in the ledger.
+void abandon() noexcept {
+  engine.result.abandoned = true;
+  engine.running = false;
+  ledger::close();
+  for (thread& t : engine.threads) t.now = thread::state::none;
+  engine.current->stack.switch_to(engine.host);
+}
+bool may_abandon() noexcept {
+#if defined(RUNNEL_MODEL_TSAN) || defined(RUNNEL_MODEL_ASAN)
+  return false;  // the sanitizers follow what is on a stack
+#else
+  if (fiber::handles_exceptions()) return false;  // their memory is not the ledger's
+  for (std::uint32_t i = 0; i < engine.used; ++i)
+    if (&engine.threads[i] != engine.current && engine.threads[i].stack.has_exceptions()) return false;
+  return true;
+#endif
+}
+std::uint32_t choose_alternative(std::uint32_t count, std::uint32_t free, const alternative* list) noexcept {
+  if (engine.choices->asks_for_states()) {
+    engine.choices->enters(state());
+    if (engine.choices->is_pruned() && may_abandon()) abandon();
+  }
+  return engine.choices->choose(count, free, list);
 }
 
 /// Lets somebody run: the current thread, if it may go on, or one of `others`; or the first of the timers that go off.
@@ -108,7 +151,7 @@ void choose_thread(bool self, std::uint32_t others) noexcept {
     for (std::uint32_t i = 1; i < count; ++i)
       if (engine.threads[list[i].thread].deadline < engine.threads[list[chosen].thread].deadline) chosen = i;
   } else if (count > 1) {
-    chosen = engine.choices->choose(count, free, list);
+    chosen = choose_alternative(count, free, list);
   }
   thread& next = engine.threads[list[chosen].thread];
   if (list[chosen].timer) fire(next);
@@ -127,6 +170,7 @@ void nobody_can_run() noexcept {
       if (!engine.threads[i].daemon && engine.threads[i].now != thread::state::finished) engine.stuck |= 1U << i;
     main.now = thread::state::ready;
     engine.ready |= 1U;
+    note(main, event::has_joined, state());
     return run(main);
   }
   fail("deadlock: nobody can run");
@@ -180,6 +224,7 @@ void finish() noexcept {
   engine.ready &= ~bit_of(t);
   if (number_of(t) == 0) {
     engine.draining = true;
+    engine.result.end = mixed(engine.result.end, state());
   } else if (!t.daemon && --engine.parts_left == 0) {
     make_ready(engine.threads[0]);
   }
@@ -215,6 +260,11 @@ thread& start_thread(const char* name, void (*body)(void*), void* argument, bool
   t.step = "start";
   t.object = nullptr;
   t.storage.fill(0);
+  t.past = number_of(t);
+  if (engine.current != nullptr) {
+    note(t, event::starts, engine.current->past);
+    note(*engine.current, event::goes_on, 0);
+  }
   engine.ready |= bit_of(t);
   order_before(&engine.start_token);
   if (engine.current != nullptr) weak::thread_starts(number_of(*engine.current), number_of(t));
@@ -231,8 +281,11 @@ void join_parts(bool may_stick) noexcept {
   if (engine.parts_left != 0) block(thread::state::joining);
   engine.may_stick = false;
   order_after(&engine.end_token);
-  for (std::uint32_t i = 1; i < engine.used; ++i)
-    if (!engine.threads[i].daemon) weak::thread_joined(0, i);
+  for (std::uint32_t i = 1; i < engine.used; ++i) {
+    if (engine.threads[i].daemon) continue;
+    weak::thread_joined(0, i);
+    note(engine.threads[0], event::has_joined, engine.threads[i].past);
+  }
 }
 
 const char* state_text(const thread& t) noexcept {
@@ -295,12 +348,14 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
   engine.used = engine.ready = engine.timed = engine.yielding = engine.parts_left = engine.stuck = engine.lonely =
       engine.objects_used = engine.assertions = 0;
   engine.draining = engine.leaks = engine.may_stick = false;
-  engine.parks = 0;
+  engine.parks = engine.returned = 0;
+  cpus = 1;
   engine.clock = first_time;
   engine.choices = &choices;
   engine.limit = limit;
-  engine.result.failed = false;
+  engine.result.failed = engine.result.abandoned = false;
   engine.result.steps = engine.result.most_locks_held = 0;
+  engine.result.end = 0;
   ++engine.execution;
   race_reported = false;
   forget_names();
@@ -315,7 +370,7 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
   ledger::close();
   order_after(&engine.end_token);
   engine.running = false;
-  if (!engine.result.failed) check_memory();
+  if (!engine.result.failed && !engine.result.abandoned) check_memory();
   if (race_reported) {
     engine.result.failed = true;
     engine.result.message = "ThreadSanitizer reports a race: see above";
@@ -342,6 +397,7 @@ void run_stuck_parts() noexcept {
 std::uint32_t most_locks_held() noexcept { return engine.result.most_locks_held; }
 std::uint32_t steps_made() noexcept { return engine.result.steps; }
 void leaks_are_expected() noexcept { engine.leaks = true; }
+void note_seen(std::uint64_t what) noexcept { engine.result.end = what; }
 
 assertion_scope::assertion_scope() noexcept { engine.assertions += engine.limit.points_in_assertions ? 0U : 1U; }
 assertion_scope::~assertion_scope() { engine.assertions -= engine.limit.points_in_assertions ? 0U : 1U; }
@@ -356,6 +412,7 @@ void point(const void* object, const char* what, const place& at) noexcept {
   count_step(object, what, at);
   const std::uint32_t others = engine.ready & ~bit_of(*engine.current) & ~engine.yielding;
   if ((others | engine.timed) != 0) choose_thread(true, others);
+  note(*engine.current, event::goes_on, 0);
   if (engine.yielding != 0) note_progress();
 }
 
@@ -379,14 +436,17 @@ void give_way(const char* what, const place& at) noexcept {
   }
   choose_thread(false, others);
   engine.yielding &= ~self;
+  note(t, event::goes_on, 0);
 }
 
 void touched_dead(const void* object) noexcept { fail("used where no object lives: " + describe_object(object)); }
 
 void park_here(const void* word, std::int64_t deadline) noexcept {
   thread& t = *engine.current;
+  note(t, event::goes_on, static_cast<std::uint64_t>(engine.clock));
   if (deadline <= engine.clock) return;
-  if (engine.limit.spurious_wakes && !engine.draining && engine.choices->choose(2, 1, nullptr) == 1) return;
+  if (engine.limit.spurious_wakes && !engine.draining && choose_alternative(2, 1, nullptr) == 1)
+    return note(t, event::has_chosen, 1);
   t.waits_for = word;
   t.deadline = deadline;
   t.timed_out = false;
@@ -407,6 +467,7 @@ void wake_parked(const void* word, int count) noexcept {
     }
     if (first == nullptr) return;
     make_ready(*first);
+    note(*first, event::is_woken, engine.current->past);
   }
 }
 
@@ -418,14 +479,19 @@ void acquire_lock(lock_state& lock, const place& at) noexcept {
     t.waits_for = &lock;
     block(thread::state::locked_out);
   }
-  lock = {engine.execution, number_of(t) + 1};
+  lock.execution = engine.execution;
+  lock.owner = number_of(t) + 1;
+  has_written(lock.done);
   weak::lock_acquired(&lock);
   if (++t.locks_held > engine.result.most_locks_held) engine.result.most_locks_held = t.locks_held;
   if (tracing()) trace("", "has it", 0);
 }
 bool try_acquire_lock(lock_state& lock, const place& at) noexcept {
   point(&lock, "try_lock", at);
-  if (lock.execution == engine.execution && lock.owner != 0) return false;
+  if (lock.execution == engine.execution && lock.owner != 0) {
+    has_read(lock.done);
+    return false;
+  }
   acquire_lock(lock, at);
   return true;
 }
@@ -434,6 +500,7 @@ void release_lock(lock_state& lock, const place& at) noexcept {
   thread& t = *engine.current;
   if (lock.execution != engine.execution || lock.owner != number_of(t) + 1) fail("a thread unlocks what it has not locked");
   lock.owner = 0;
+  has_written(lock.done);
   weak::lock_released(&lock);
   --t.locks_held;
   for (std::uint32_t i = 0; i < engine.used; ++i) {
@@ -452,16 +519,39 @@ void start_daemon(void (*body)(void*), void* argument, const place& at) noexcept
   if (tracing()) trace("", t.name, 0);
 }
 
-std::int64_t read_clock() noexcept { return engine.clock; }
+std::int64_t read_clock() noexcept {
+  note(*engine.current, event::goes_on, static_cast<std::uint64_t>(engine.clock));
+  return engine.clock;
+}
 std::uint32_t choose_below(std::uint32_t n, const place& at) noexcept {
   count_step(nullptr, "random", at);
   if (n < 2 || engine.draining) return 0;
   constexpr std::uint32_t most = 4;
   const std::uint32_t branches = std::min(n, most);
-  const std::uint32_t chosen = engine.choices->choose(branches, branches, nullptr);
+  const std::uint32_t chosen = choose_alternative(branches, branches, nullptr);
+  note(*engine.current, event::has_chosen, chosen);
   const std::uint32_t value = chosen + 1 == branches ? n - 1 : chosen;
   if (tracing()) trace("", (value == 0 ? "is 0" : value == 1 ? "is 1" : value == 2 ? "is 2" : "is more"), value);
   return value;
+}
+
+void has_read(past& of) noexcept {
+  if (of.execution != engine.execution) of = {0, 0, engine.execution};
+  thread& t = *engine.current;
+  note(t, event::read, of.written);
+  of.read += mixed(t.past, 0);
+}
+void has_written(past& of) noexcept {
+  if (of.execution != engine.execution) of = {0, 0, engine.execution};
+  thread& t = *engine.current;
+  t.past = mixed(t.past, of.written + of.read);
+  of.written = mixed(t.past, 1);
+  of.read = 0;
+}
+void has_called() noexcept { note(*engine.current, event::calls, engine.returned); }
+void has_returned() noexcept {
+  note(*engine.current, event::goes_on, 1);
+  engine.returned += mixed(engine.current->past, 0);
 }
 
 void* thread_storage() noexcept { return engine.current->storage.data(); }
@@ -496,7 +586,7 @@ void order_after([[maybe_unused]] void* object) noexcept {
 thread& running_thread() noexcept { return *engine.current; }
 unsigned running_number() noexcept { return number_of(*engine.current); }
 std::uint32_t choose(std::uint32_t count, std::uint32_t free) noexcept {
-  return engine.draining || engine.assertions != 0 ? 0 : engine.choices->choose(count, free, nullptr);
+  return engine.draining || engine.assertions != 0 ? 0 : choose_alternative(count, free, nullptr);
 }
 bool in_assertion() noexcept { return engine.assertions != 0; }
 bool lives_on_a_stack(const void* address, const char*& whose) noexcept {

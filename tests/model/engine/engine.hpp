@@ -31,6 +31,7 @@ struct thread {
   std::uint32_t locks_held = 0;
   std::uint32_t yields = 0;
   std::uint32_t owed = 0;  // gave way: a mask of threads; see engine.cpp
+  std::uint64_t past = 0;  // see states.hpp
   const void* waits_for = nullptr;
   std::int64_t deadline = no_deadline;
   std::uint64_t parked_at = 0;  // its place among the parked, first come first
@@ -55,9 +56,11 @@ inline void require(bool holds, const char* what) {
 
 struct outcome {
   bool failed = false;
-  std::string message;  // what is wrong and where everybody stands
+  bool abandoned = false;  // where it came to a state that was known
+  std::string message;     // what is wrong and where everybody stands
   std::uint32_t steps = 0;
   std::uint32_t most_locks_held = 0;
+  std::uint64_t end = 0;  // the state at its end, with what the scenario saw
 };
 
 /// Runs body(argument) as the main thread of one execution whose choices the strategy makes. Checks for leaks at the end.
@@ -80,6 +83,8 @@ void run_stuck_parts() noexcept;
 [[nodiscard]] std::uint32_t most_locks_held() noexcept;
 /// How many steps have been made: a clock for histories.
 [[nodiscard]] std::uint32_t steps_made() noexcept;
+/// What the scenario saw, at its end, as a hash.
+void note_seen(std::uint64_t what) noexcept;
 /// From now on the execution's end does not look for leaks.
 void leaks_are_expected() noexcept;
 

@@ -10,6 +10,7 @@
 
 #include "ledger.hpp"
 #include "trace.hpp"
+#include "weak.hpp"
 
 namespace model {
 namespace {
@@ -64,7 +65,8 @@ void catch_crashes() {
 }
 
 /// False: it failed.
-bool run(const scenario& s, strategy& choices, std::uint64_t most, const char* name, verdict& v, void (*progress)()) {
+bool run(const scenario& s, strategy& choices, std::uint64_t most, const char* name, verdict& v, void (*progress)(),
+         known_states* ends = nullptr) {
   std::uint64_t count = 0;
   copy_text(v.strategy, name);
   for (bool more = true; more && count < most; more = choices.next()) {
@@ -77,6 +79,7 @@ bool run(const scenario& s, strategy& choices, std::uint64_t most, const char* n
       copy_text(v.decisions, choices.decisions());
       return false;
     }
+    if (ends != nullptr && !o.abandoned) ends->add(o.end, 0);
     if (count % 65536 == 0) progress();
   }
   return true;
@@ -105,13 +108,27 @@ void explore(const scenario& s, const plan& p, verdict& v, void (*progress)()) {
     v.finished = true;
     running = nullptr;
   };
+  const bool prunes = p.pruned && !weak::is_used();
   v.bound = p.bound - std::min(p.bound, s.fewer_preemptions);
   const std::uint64_t most = s.most_executions == 0 ? p.most_executions : std::min(s.most_executions, p.most_executions);
   for (unsigned bound = 0; bound <= v.bound; ++bound) {
-    strategy search = strategy::depth_first(bound);
+    strategy search = strategy::depth_first(bound, prunes);
     const std::uint64_t before = v.executions;
-    if (!run(s, search, most, "depth-first", v, progress)) return finish();
+    known_states ends;
+    if (!run(s, search, most, "depth-first", v, progress, &ends)) return finish();
     v.exhaustive = v.executions - before;
+    v.states = search.states();
+    v.ends = ends.size();
+    if (!p.compares) continue;
+    strategy full = strategy::depth_first(bound, false);
+    known_states all;
+    const std::uint64_t first = v.executions;
+    if (!run(s, full, most, "depth-first, unpruned", v, progress, &all)) return finish();
+    if (all.size() == ends.size() || v.executions - first == most) continue;
+    v.failed = true;
+    copy_text(v.message, "the pruned search comes to " + std::to_string(ends.size()) + " ends, the full one to " +
+                             std::to_string(all.size()) + " (bound " + std::to_string(bound) + ")");
+    return finish();
   }
   v.exhausted = v.exhaustive < most;
   strategy uniform = strategy::uniform(p.seed);

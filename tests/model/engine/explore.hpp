@@ -14,6 +14,8 @@ struct plan {
   std::uint64_t uniform = 10'000;
   std::uint64_t priorities = 10'000;
   std::uint64_t seed = 1;
+  bool pruned = true;     // the depth-first search: see states.hpp
+  bool compares = false;  // and the whole one comes to the same ends
 };
 
 /// Plain memory: it is written by one process and read by another.
@@ -25,6 +27,8 @@ struct verdict {
   unsigned bound = 0;
   std::uint64_t executions = 0;
   std::uint64_t exhaustive = 0;  // those of the depth-first search
+  std::uint64_t states = 0;      // in which it had a choice
+  std::uint64_t ends = 0;        // in which an execution ended
   double seconds = 0;
   char strategy[24] = "";  // the last one, which failed if it failed
   char decisions[1024] = "";

@@ -91,6 +91,11 @@ void fiber::reset(entry_function entry, void* argument) noexcept {
   context_ = boost::context::detail::make_fcontext(stack_ + size_, size_, &fiber_start::run);
 }
 
+bool fiber::handles_exceptions() noexcept {
+  const auto* const now = reinterpret_cast<const exception_state*>(abi::__cxa_get_globals());
+  return now->caught != nullptr || now->in_flight != 0;
+}
+
 void fiber::collect() noexcept {
 #if defined(RUNNEL_MODEL_ASAN)
   __asan_handle_no_return();

@@ -26,6 +26,10 @@ class fiber {
   /// Leaves this fiber, which runs, for another. Returns when somebody switches back.
   void switch_to(fiber& next) noexcept;
 
+  /// Whether exceptions are being handled, or are in flight: on the fiber that runs, and on one that does not.
+  [[nodiscard]] static bool handles_exceptions() noexcept;
+  [[nodiscard]] bool has_exceptions() const noexcept { return exceptions_.caught != nullptr || exceptions_.in_flight != 0; }
+
   [[nodiscard]] bool contains(const void* address) const noexcept {
     const auto* const at = static_cast<const char*>(address);
     return at >= stack_ && at < stack_ + size_;

@@ -43,10 +43,25 @@ void park_here(const void* word, std::int64_t deadline) noexcept;
 void wake_parked(const void* word, int count) noexcept;
 inline constexpr std::int64_t no_deadline = INT64_MAX;
 
+/// What has been done to an object in this execution, and by whom, as a hash: see states.hpp.
+struct past {
+  std::uint64_t written = 0;
+  std::uint64_t read = 0;
+  std::uint64_t execution = 0;
+};
+/// The thread has read the object, or has changed it. Every step that another thread can learn of, or whose outcome hangs on
+/// another thread's, says one of them.
+void has_read(past& of) noexcept;
+void has_written(past& of) noexcept;
+/// An operation that a scenario's history has is called, or has returned: what returned before a call comes before it.
+void has_called() noexcept;
+void has_returned() noexcept;
+
 /// A lock as the engine knows it. All zero is free; one left locked by an execution that was cut short counts as free.
 struct lock_state {
   std::uint64_t execution = 0;
   std::uint32_t owner = 0;  // 1 + the thread's number
+  past done;
 };
 void acquire_lock(lock_state& lock, const place& at) noexcept;
 [[nodiscard]] bool try_acquire_lock(lock_state& lock, const place& at) noexcept;

@@ -7,9 +7,10 @@
 
 namespace model {
 
-strategy strategy::depth_first(unsigned bound) {
+strategy strategy::depth_first(unsigned bound, bool pruned) {
   strategy s(kind::depth_first);
   s.bound_ = bound;
+  s.prunes_ = pruned;
   return s;
 }
 strategy strategy::uniform(std::uint64_t seed) {
@@ -40,6 +41,7 @@ strategy strategy::replay(std::string_view decisions) {
 void strategy::begin() {
   depth_ = 0;
   budget_ = bound_;
+  is_pruned_ = false;
   if (kind_ != kind::priorities) return;
   change_at_.clear();
   for (std::uint32_t i = 0; i < changes_; ++i) change_at_.push_back(static_cast<std::uint32_t>(random() % longest_));
@@ -59,6 +61,8 @@ bool strategy::next() {
   return true;
 }
 
+void strategy::enters(std::uint64_t state) { is_pruned_ = !known_.add(state, budget_); }
+
 std::uint32_t strategy::choose(std::uint32_t count, std::uint32_t free, const alternative* others) {
   const std::uint32_t k = depth_++;
   require(k < most_decisions, "an execution with too many choices");
@@ -70,7 +74,7 @@ std::uint32_t strategy::choose(std::uint32_t count, std::uint32_t free, const al
         require(made_[k].count == count, "the scenario is not deterministic: the same choices led to another one");
       } else {
         made_[k].count = static_cast<std::uint8_t>(count);
-        made_[k].allowed = static_cast<std::uint8_t>(budget_ > 0 ? count : free);
+        made_[k].allowed = static_cast<std::uint8_t>(is_pruned_ ? 1 : budget_ > 0 ? count : free);
       }
       if (chosen >= free) --budget_;
       break;

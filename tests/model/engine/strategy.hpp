@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "states.hpp"
+
 namespace model {
 
 /// One alternative of a choice, as the strategies by priority see it.
@@ -22,8 +24,8 @@ class strategy {
  public:
   enum class kind : std::uint8_t { depth_first, uniform, priorities, replay };
 
-  /// All schedules with at most `bound` preemptions.
-  static strategy depth_first(unsigned bound);
+  /// All schedules with at most `bound` preemptions; `pruned`: but for those whose dependent steps are ordered like another's.
+  static strategy depth_first(unsigned bound, bool pruned);
   static strategy uniform(std::uint64_t seed);
   /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatti 2010) with this many changes of priority.
   static strategy priorities(std::uint64_t seed, unsigned changes);
@@ -36,6 +38,13 @@ class strategy {
 
   /// `others` names the alternatives' threads, or is null for a choice among numbers.
   std::uint32_t choose(std::uint32_t count, std::uint32_t free, const alternative* others);
+
+  /// Whether the next choice depends on what state it is made in: if so, enters() comes before it.
+  [[nodiscard]] bool asks_for_states() const noexcept { return prunes_ && !is_pruned_ && depth_ >= given_; }
+  void enters(std::uint64_t state);
+  /// Nothing of what follows is new: no choice is left.
+  [[nodiscard]] bool is_pruned() const noexcept { return is_pruned_; }
+  [[nodiscard]] std::size_t states() const noexcept { return known_.size(); }
 
   /// The choices that were made: "12a3b" is twelve times 0, then 1 (a), three times 0, then 2 (b), then 0 for ever.
   [[nodiscard]] std::string decisions() const;
@@ -58,6 +67,9 @@ class strategy {
   std::uint32_t budget_ = 0;
   std::uint32_t depth_ = 0;
   std::uint32_t given_ = 0;  // how many choices are fixed in advance
+  bool prunes_ = false;
+  bool is_pruned_ = false;
+  known_states known_;
   std::vector<decision> made_;
 
   std::uint64_t random_state_ = 0;

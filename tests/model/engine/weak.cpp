@@ -183,6 +183,7 @@ void access(const void* from, std::size_t size, bool writes) noexcept {
 }  // namespace
 
 void use() noexcept { in_use = true; }
+bool is_used() noexcept { return in_use; }
 
 std::uint64_t load(object& o, std::uint64_t first, ordering order) noexcept {
   history& h = history_of(o, first);

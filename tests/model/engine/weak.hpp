@@ -25,6 +25,7 @@ struct object {
 
 /// From now on, for the whole program.
 void use() noexcept;
+[[nodiscard]] bool is_used() noexcept;
 
 /// A load's answer is a choice. `first` is the value that the object was made with.
 std::uint64_t load(object& o, std::uint64_t first, ordering order) noexcept;

@@ -57,6 +57,7 @@ class atomic {
     return modify("fetch_or", order, at, [value](T old) { return static_cast<T>(old | value); });
   }
 
+  void queued() const noexcept {}
   /// For park: no step of its own.
   [[nodiscard]] T peek() const noexcept {
     life_.check(this);

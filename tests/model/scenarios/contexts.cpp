@@ -107,26 +107,26 @@ void deadline_ends_the_child() {
 }
 
 void after_func_against_stop(bool scoped) {
-  std::atomic<int> runs{0};
+  shared_count runs;
   bool stopped = false;
   {
     auto ctx = rn::with_cancel(context());
-    const auto f = [&runs] { runs.fetch_add(1, std::memory_order_relaxed); };
+    const auto f = [&runs] { ++runs; };
     if (scoped) {
       std::optional<rn::scoped_after_func> function(std::in_place, ctx, f);
       parallel(as("cancel", [&] { ctx.cancel(); }), as("stop", [&] {
                  function.reset();
-                 runs.fetch_add(100, std::memory_order_relaxed);
+                 runs += 100;
                }));
-      const int n = runs.load(std::memory_order_relaxed);
+      const int n = runs;
       require(n == 100 || n == 101, "it ran once at most");
       return;
     }
     auto handle = rn::after_func(ctx, f);
     parallel(as("cancel", [&] { ctx.cancel(); }), as("stop", [&] { stopped = handle.stop(); }));
-    while (!stopped && runs.load(std::memory_order_relaxed) == 0) rn::detail::yield();
+    while (!stopped && runs == 0) rn::detail::yield();
   }
-  require(runs.load(std::memory_order_relaxed) == (stopped ? 0 : 1), "stop() says whether it runs");
+  require(runs == (stopped ? 0 : 1), "stop() says whether it runs");
 }
 
 void scoped_after_func_waits() {

@@ -199,7 +199,6 @@ void add_on_two_cpus(std::string name, std::vector<int> proves, void (*body)()) 
   scenario s{std::move(name) + "/two cpus", std::move(proves), [body] {
                cpus = 2;
                body();
-               cpus = 1;
              }};
   s.fewer_preemptions = 1;
   add_scenario(s);

@@ -23,12 +23,20 @@ inline const std::error_category& made_at_start = rn::detail::category();
 /// A number that several parts count up, and that orders nothing between them.
 class shared_count {
  public:
-  int operator++() noexcept { return n_.fetch_add(1, std::memory_order_relaxed) + 1; }
-  int operator--() noexcept { return n_.fetch_sub(1, std::memory_order_relaxed) - 1; }
-  operator int() const noexcept { return n_.load(std::memory_order_relaxed); }  // NOLINT(google-explicit-constructor): it is one
+  int operator++() noexcept { return *this += 1; }
+  int operator--() noexcept { return *this += -1; }
+  int operator+=(int n) noexcept {
+    has_written(past_);
+    return n_.fetch_add(n, std::memory_order_relaxed) + n;
+  }
+  operator int() const noexcept {  // NOLINT(google-explicit-constructor): it is one
+    has_read(past_);
+    return n_.load(std::memory_order_relaxed);
+  }
 
  private:
   std::atomic<int> n_{0};
+  mutable past past_;
 };
 
 /// A move-only value. Moving from one that is not there, or destroying it twice, fails; so does one that is left at the end.

@@ -55,13 +55,13 @@ void reset_against_receive() {
     require(first == start + milliseconds(10) && t.stop(), "it was received before, and the timer runs again");
 }
 void function_against_destruction() {
-  std::atomic<int> runs{0};
+  shared_count runs;
   bool stopped = false;
   {
-    rn::timer t(milliseconds(10), [&] { runs.fetch_add(1, std::memory_order_relaxed); });
+    rn::timer t(milliseconds(10), [&] { ++runs; });
     parallel(as("stop", [&] { stopped = t.stop(); }), as("sleep", [] { rn::sleep_for(milliseconds(10)); }));
   }
-  const int n = runs.load(std::memory_order_relaxed);
+  const int n = runs;
   require(n <= 1 && !(stopped && n != 0), "a stopped function does not run");
 }
 void ticker_is_stopped() {

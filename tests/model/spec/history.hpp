@@ -25,7 +25,8 @@ struct history {
 
   /// The time of a call or a return.
   std::uint16_t tick() noexcept;
-  /// Two histories with the same key are the same, but for a collision of 64 bits.
+  /// Two histories with the same key have the same answers, and the same operations returned before the same others were
+  /// called: an order explains both, or neither. But for a collision of 64 bits.
   [[nodiscard]] std::uint64_t key() const noexcept;
 };
 

@@ -278,8 +278,10 @@ std::uint64_t history::key() const noexcept {
   const auto add = [&h](std::uint64_t x) { h = (h ^ x) * 0x9FB21C651E98DF25U, h ^= h >> 32U; };
   for (std::uint8_t i = 0; i < count; ++i) {
     const record& r = records[i];
-    add(r.called | std::uint64_t{r.returned} << 16U | std::uint64_t{r.value} << 32U | std::uint64_t{r.chosen} << 40U |
-        std::uint64_t(r.how) << 48U | std::uint64_t(r.what.what) << 56U);
+    add(std::uint64_t{r.value} | std::uint64_t{r.chosen} << 8U | std::uint64_t(r.how) << 16U | std::uint64_t(r.what.what) << 24U);
+    std::uint64_t before = 0;  // what had returned when this one was called
+    for (std::uint8_t k = 0; k < count; ++k) before |= std::uint64_t{records[k].returned < r.called} << k;
+    add(before);
   }
   return h;
 }

@@ -99,7 +99,7 @@ class run {
       for (std::size_t i = 0; i < self->program_.parts[part].operations.size(); ++i) {
         record& r = begin(i);
         self->perform(r, part);
-        r.returned = self->history_.tick();
+        self->note_return(r);
       }
     }
     [[nodiscard]] placed run_all_as_coroutine() const {
@@ -111,16 +111,22 @@ class run {
         } else {
           self->perform(r, part);
         }
-        r.returned = self->history_.tick();
+        self->note_return(r);
       }
     }
     [[nodiscard]] record& begin(std::size_t i) const {
       record& r = self->live_.records[first + i];
       r = self->history_.records[first + i];
       r.called = self->history_.tick();
+      has_called();
       return r;
     }
   };
+
+  void note_return(record& r) {
+    r.returned = history_.tick();
+    has_returned();
+  }
 
   /// Takes the records of what was called over from where the parts write them.
   void remove_uncalled() {
@@ -347,6 +353,7 @@ void run_and_check(const program& p, known_histories& known) {
   require(p.uses_context() || most_locks_held() <= 1, "a thread held the locks of two channels");
   const ledger::pause searching;
   const std::uint64_t key = result.key();
+  note_seen(key);
   if (known.contains(key)) return;
   if (!is_linearizable(p, result)) fail("no order of the operations explains this history:" + describe(p, result));
   known.add(key);

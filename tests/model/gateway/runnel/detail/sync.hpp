@@ -93,42 +93,52 @@ class atomic {
 
   [[nodiscard]] T load(std::memory_order order, place at = place::current()) const noexcept {
     come("load", at);
+    model::has_read(past_);
     return traced(order, "", value_.load(order));
   }
   void store(T value, std::memory_order order, place at = place::current()) noexcept {
     come("store", at);
+    model::has_written(past_);
     if (model::tracing()) traced(order, "", value);
     value_.store(value, order);
   }
   T exchange(T value, std::memory_order order, place at = place::current()) noexcept {
     come("exchange", at);
+    model::has_written(past_);
     return traced(order, "was", value_.exchange(value, order));
   }
   bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure,
                         place at = place::current()) noexcept {
     come("compare_exchange", at);
     const bool done = value_.compare_exchange_strong(expected, desired, success, failure);
+    done ? model::has_written(past_) : model::has_read(past_);
     traced(done ? success : failure, done ? "done, was" : "fails at", expected);
     return done;
   }
   T fetch_add(T value, std::memory_order order, place at = place::current()) noexcept {
     come("fetch_add", at);
+    model::has_written(past_);
     return traced(order, "was", value_.fetch_add(value, order));
   }
   T fetch_sub(T value, std::memory_order order, place at = place::current()) noexcept {
     come("fetch_sub", at);
+    model::has_written(past_);
     return traced(order, "was", value_.fetch_sub(value, order));
   }
   T fetch_or(T value, std::memory_order order, place at = place::current()) noexcept {
     come("fetch_or", at);
+    model::has_written(past_);
     return traced(order, "was", value_.fetch_or(value, order));
   }
 
-  /// For park: no step of its own.
+  /// For park and locks: no step of its own.
   [[nodiscard]] T peek() const noexcept {
     life_.check(this);
+    model::has_read(past_);
     return value_.load(relaxed);
   }
+  /// For park: who sleeps here is woken in the order of arrival.
+  void queued() const noexcept { model::has_written(past_); }
 
  private:
   void come(const char* what, const place& at) const noexcept {
@@ -146,6 +156,7 @@ class atomic {
   }
 
   std::atomic<T> value_{};
+  mutable model::past past_;
   life_mark life_;
 };
 
@@ -166,6 +177,7 @@ inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time
                  model::place at = model::place::current()) noexcept {
   model::point(&word, "park", at);
   if (word.peek() != expected) return;
+  word.queued();
   model::park_here(&word, deadline == never ? model::no_deadline : deadline.time_since_epoch().count());
 }
 inline void unpark(const atomic<std::uint32_t>* word, int count = 1, model::place at = model::place::current()) noexcept {
