@@ -4,6 +4,7 @@
 #include <runnel/detail/config.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -23,7 +24,7 @@ namespace runnel::inline RUNNEL_ABI {
 /// | closed | the channel is closed (and, to receive, drained) | errc::broken_pipe |
 /// | canceled | the context was canceled first | errc::operation_canceled |
 /// | timed_out | the deadline passed first | errc::timed_out |
-enum class status { ok, would_block, closed, canceled, timed_out };
+enum class status : std::uint8_t { ok, would_block, closed, canceled, timed_out };
 
 namespace detail {
 

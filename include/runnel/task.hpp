@@ -58,9 +58,11 @@ T sync_wait(task<T> work) {
   const auto frame = detail::task_access::release(work);
   const detail::task_awaiter<T> owner(frame);
   detail::waiting_owner end;
-  detail::task_promise_base::as_root(frame, nullptr).begin(end, nullptr);
+  frame.promise().belong_to(end, nullptr);
+  frame.resume();
   end.wait();
-  return owner.await_resume();
+  end.rethrow_failure();
+  return frame.promise().take();
 }
 
 }  // namespace runnel::inline RUNNEL_ABI

@@ -51,7 +51,7 @@ class event_awaiter {
     std::destroy_at(&self_);
   }
 
-  Event event_;
+  [[no_unique_address]] Event event_;
   bool waits_ = false;
   // These two live while it waits.
   union {

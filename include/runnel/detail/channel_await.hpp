@@ -24,25 +24,50 @@ class recv_room {
     else
       return result_access::place(value_);
   }
-  void discard(status s) noexcept { result_access::set(value_, s); }  // it is destroyed with the room
-  [[nodiscard]] recv_result<T> answer(status s) noexcept {
-    result_access::set(value_, s);
-    return std::exchange(value_, result_access::failed<T>(status::would_block));
-  }
+  /// What was received is the room's from here on, and destroyed with it.
+  void end(status s) noexcept { result_access::set(value_, s); }
+  [[nodiscard]] recv_result<T> answer() noexcept { return std::exchange(value_, result_access::failed<T>(status::would_block)); }
 
  private:
   recv_result<T> value_ = result_access::failed<T>(status::would_block);
   [[no_unique_address]] std::conditional_t<std::is_void_v<T>, storage<nothing>, nothing> signal_;
 };
 
+/// A base before the room, whose last bytes others may use then.
 template <class T>
-class recv_awaiter : private recv_room<T>, public event_awaiter<recv_event<payload<T>>> {
+struct recv_source {
+  channel_core<payload<T>>* core_;
+};
+/// A receive that is alone in its wait, with its room: recv_event in the fewest bytes, for the many that wait. What is received for
+/// nobody is destroyed with it.
+template <class T>
+class lone_recv : private recv_source<T>, private recv_room<T> {
  public:
-  explicit recv_awaiter(channel_core<payload<T>>* core) : event_awaiter<recv_event<payload<T>>>(core, this->place()) {}
-  ~recv_awaiter() {
-    if (this->destroy_waiting()) this->discard(this->event().outcome());  // received for nobody
+  explicit lone_recv(channel_core<payload<T>>* core) noexcept : recv_source<T>{core} {}
+
+  attempt try_now() {
+    if (core_ == nullptr) return attempt::never;
+    const trial t = core_->try_recv(this->place());
+    if (t == trial::would_block) return attempt::not_yet;
+    this->end(as_status(t));
+    return attempt::done;
   }
-  recv_result<T> await_resume() { return this->answer(this->finish().outcome()); }
+  void join(wait_node& node) {
+    node.value = this->place();
+    if (core_ != nullptr) core_->join_receivers(node);
+  }
+  bool leave(wait_node& node) noexcept { return core_ == nullptr || core_->leave_receivers(node); }
+  void finish(const wait_node& node) noexcept { this->end(node.outcome); }
+  using recv_room<T>::answer;
+
+ private:
+  using recv_source<T>::core_;
+};
+template <class T>
+class recv_awaiter : public event_awaiter<lone_recv<T>> {
+ public:
+  explicit recv_awaiter(channel_core<payload<T>>* core) : event_awaiter<lone_recv<T>>(core) {}
+  recv_result<T> await_resume() { return this->finish().answer(); }
 };
 template <class T>
 class limited_recv_awaiter : private recv_room<T>, public limited_awaiter<recv_event<payload<T>>> {
@@ -50,11 +75,12 @@ class limited_recv_awaiter : private recv_room<T>, public limited_awaiter<recv_e
   limited_recv_awaiter(const context& ctx, channel_core<payload<T>>* core)
       : limited_awaiter<recv_event<payload<T>>>(ctx, core, this->place()) {}
   ~limited_recv_awaiter() {
-    if (this->destroy_waiting()) this->discard(this->event().outcome());  // received for nobody
+    if (this->destroy_waiting()) this->end(this->event().outcome());  // received for nobody
   }
   recv_result<T> await_resume() {
     const status s = this->finish();
-    return this->answer(s == status::ok ? this->event().outcome() : s);
+    this->end(s == status::ok ? this->event().outcome() : s);
+    return this->answer();
   }
 };
 

@@ -74,11 +74,22 @@ resume_place* asked_place(std::coroutine_handle<Promise> h) noexcept {
     return nullptr;
 }
 
+/// How far the wait of a coroutine has come: a class of its own, so that it takes a byte that the waiter leaves.
+class coroutine_wait_state : public waiter {
+ protected:
+  enum stage : std::uint8_t { joining, suspended, posted, running, destroyed, released };
+
+  coroutine_wait_state(resume_function how, bool several, stage first) noexcept : waiter(how, several), state_(first) {}
+  ~coroutine_wait_state() = default;
+
+  atomic<std::uint8_t> state_;
+};
+
 /// A coroutine that waits.
-class coroutine_waiter : public waiter, public work_item {
+class coroutine_waiter : public coroutine_wait_state, public work_item {
  public:
   /// For a wait in one queue.
-  coroutine_waiter() noexcept : waiter(&resume_one, false), work_item(&step_of_one), state_(suspended) {}
+  coroutine_waiter() noexcept : coroutine_wait_state(&resume_one, false, suspended), work_item(&step_of_one) {}
 
   /// Says who waits; before anything is joined.
   template <class Promise>
@@ -96,7 +107,7 @@ class coroutine_waiter : public waiter, public work_item {
   void take_back() noexcept {
     backoff pause;
     // [coroutine_waiter.state] acq_rel: the claimer has written its last, or its place has dropped it; begins_step sees the rest.
-    for (std::uint32_t seen = posted; !state_.compare_exchange(seen, destroyed, acq_rel, acquire); seen = posted) {
+    for (std::uint8_t seen = posted; !state_.compare_exchange(seen, destroyed, acq_rel, acquire); seen = posted) {
       if (seen == released) return;
       pause.pause();
     }
@@ -104,11 +115,9 @@ class coroutine_waiter : public waiter, public work_item {
   }
 
  protected:
-  enum stage : std::uint32_t { joining, suspended, posted, running, destroyed, released };
-
   /// For a wait in several queues: `step` is what the place runs.
   explicit coroutine_waiter(work_item::step_function step) noexcept
-      : waiter(&resume_several, true), work_item(step), state_(joining) {}
+      : coroutine_wait_state(&resume_several, true, joining), work_item(step) {}
 
   /// The same for a wait that may have to be begun again. Only when it is in no queue.
   void start_joining() noexcept {
@@ -117,7 +126,7 @@ class coroutine_waiter : public waiter, public work_item {
   }
   /// After the last join of several. False: it has been resumed already, and goes on at once.
   bool stays_suspended() noexcept {
-    std::uint32_t seen = joining;
+    std::uint8_t seen = joining;
     // [coroutine_waiter.state] acq_rel: sees the outcome, or shows the frame to whoever resumes it.
     return state_.compare_exchange(seen, suspended, acq_rel, acquire);
   }
@@ -149,7 +158,6 @@ class coroutine_waiter : public waiter, public work_item {
     if (self.begins_step(runs)) self.handle_.resume();
   }
 
-  atomic<std::uint32_t> state_;
   resume_place* place_ = nullptr;
   std::coroutine_handle<> handle_;
 };

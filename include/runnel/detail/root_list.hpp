@@ -23,17 +23,23 @@ class root_list final : public task_owner {
       root.next = std::exchange(first_, &root);
       if (root.next != nullptr) root.next->previous = &root;
     }
-    root.begin(*this, &place);
+    root.belong_to(*this, &place);
+    frame_of(root).resume();
   }
-  // noexcept: what escapes from a task that nobody awaits ends the process.
+  /// Of a task that nobody awaits: it answers nothing.
+  static std::coroutine_handle<task_promise<void>> frame_of(task_promise_base& root) noexcept {
+    return std::coroutine_handle<task_promise<void>>::from_promise(static_cast<task_promise<void>&>(root));
+  }
   void ended(task_promise_base& root) noexcept override {
-    root.rethrow_failure();
     destroy(root);
     told_(owner_);
   }
+  // noexcept: what escapes from a task that nobody awaits ends the process.
+  void failed(std::exception_ptr thrown) noexcept override { std::rethrow_exception(std::move(thrown)); }
   [[nodiscard]] bool empty() const noexcept {
     const scoped_lock lock(mutex_);
-    return first_ == nullptr && being_destroyed_ == 0;
+    return first_ == nullptr &&
+           taken_out_ == destroyed_.load(seq_cst);  // [root_list.destroyed] seq_cst: after [scheduler.draining]
   }
   /// Destroys all that are here, and that nobody can resume any more.
   void destroy_all() noexcept {
@@ -52,16 +58,16 @@ class root_list final : public task_owner {
       const scoped_lock lock(mutex_);
       (root.previous == nullptr ? first_ : root.previous->next) = root.next;
       if (root.next != nullptr) root.next->previous = root.previous;
-      ++being_destroyed_;
+      ++taken_out_;
     }
-    root.destroy_frame();
-    const scoped_lock lock(mutex_);
-    --being_destroyed_;
+    frame_of(root).destroy();
+    destroyed_.fetch_add(1, seq_cst);  // [root_list.destroyed] seq_cst: before the look at [scheduler.draining]; with empty
   }
 
   mutable mutex mutex_;
   work_item* first_ = nullptr;
-  std::size_t being_destroyed_ = 0;
+  std::size_t taken_out_ = 0;         // to be destroyed; under the lock
+  atomic<std::size_t> destroyed_{0};  // of these
   void* owner_ = nullptr;
   ended_function told_ = nullptr;
 };

@@ -66,7 +66,8 @@ void emplace_task(scheduler& on, Args&&... args) {
 /// The first step of a task that nobody awaits.
 inline void begin_root(work_item& item, bool runs) noexcept {
   auto& root = static_cast<task_promise_base&>(item);
-  if (!runs) return root.destroy_frame();
+  root.leave_queue();
+  if (!runs) return root_list::frame_of(root).destroy();
   scheduler& here = scheduler::current();
   here.roots().begin(root, here);
 }

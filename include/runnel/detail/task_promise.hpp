@@ -1,7 +1,7 @@
 // The frame of a task: who is told of its end, what it answered, and how it is gone to and come back from.
 //
 // 1. A frame has one owner: the task object, then whoever awaits or started it. It is destroyed by its owner, suspended at its end or
-//    before its start.
+//    before its start. What only its end needs is its owner's, not the frame's: many frames wait, and few end at a time.
 // 2. The end of a task is told from its final suspension, when the frame may be destroyed at once: nothing of it is touched after that.
 // 3. Going to a task and coming back are transfers: the stack does not grow where the compiler makes them jumps. Where it does not
 //    (g++ without optimization, or with a sanitizer) the stack is bounded all the same: every `transfers_inline`-th goes through the
@@ -27,14 +27,28 @@ namespace detail {
 
 class task_promise_base;
 
-/// Somebody who is not a coroutine and is told when a task has ended.
-class task_owner {
- public:
-  task_owner(const task_owner&) = delete;
-  task_owner& operator=(const task_owner&) = delete;
+/// What a task's end needs, where the task is owned.
+struct task_end {
+  task_end() noexcept = default;
+  task_end(const task_end&) = delete;
+  task_end& operator=(const task_end&) = delete;
+  ~task_end() = default;
 
+  void rethrow_failure() {
+    if (error != nullptr) std::rethrow_exception(std::exchange(error, nullptr));
+  }
+
+  std::coroutine_handle<> next;  // who goes on; null: it is a task_owner
+  std::exception_ptr error;
+};
+
+/// Somebody who is not a coroutine and is told when a task has ended.
+class task_owner : public task_end {
+ public:
   /// Called under no lock, where the task ended. Its frame may be destroyed from here on.
   virtual void ended(task_promise_base& task) noexcept = 0;
+  /// The task has thrown this, and is about to end.
+  virtual void failed(std::exception_ptr thrown) noexcept = 0;
 
  protected:
   task_owner() noexcept = default;
@@ -110,8 +124,8 @@ class task_promise_base : public work_item, public task_frame_memory {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> h) const noexcept {
       task_promise_base& self = h.promise();
-      if (self.owner_ == nullptr) return self.transfer(self.next_, &step_to_next);
-      self.owner_->ended(self);
+      if (self.end_->next != nullptr) return self.transfer(self.end_->next, &step_to_next);
+      static_cast<task_owner*>(self.end_)->ended(self);
       return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
@@ -121,24 +135,30 @@ class task_promise_base : public work_item, public task_frame_memory {
   task_promise_base() noexcept : work_item(nullptr) {}
   ~task_promise_base() {
     // On its way through a queue: nobody resumes what is being destroyed.
-    for (backoff pause; posted_at_ != nullptr && !posted_at_->retract(*this); pause.pause()) {
+    for (backoff pause; step_ != nullptr && !place_->retract(*this); pause.pause()) {
     }
   }
 
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
   [[nodiscard]] auto final_suspend() const noexcept { return end_awaiter{}; }
-  void unhandled_exception() noexcept { error_ = std::current_exception(); }
+  void unhandled_exception() noexcept {
+    if (end_->next != nullptr)
+      end_->error = std::current_exception();
+    else
+      static_cast<task_owner*>(end_)->failed(std::current_exception());
+  }
   /// Where the task goes on after it has waited, or null: where it runs.
   [[nodiscard]] runnel::resume_place* resume_place() const noexcept { return place_; }
 
   /// From its next wait on it goes on there, and what it awaits too.
   void go_on_at(runnel::resume_place* place) noexcept { place_ = place; }
 
-  /// Starts the coroutine of this promise for one that waits for its end. Returns: where to go.
+  /// Starts the coroutine of this promise for one that waits for its end, which owns `end`. Returns: where to go.
   template <class Promise, class Awaiting>
-  static std::coroutine_handle<> start(std::coroutine_handle<Promise> frame, std::coroutine_handle<Awaiting> awaiting) noexcept {
-    frame.promise().next_ = awaiting;
-    frame.promise().place_ = asked_place(awaiting);
+  static std::coroutine_handle<> start(std::coroutine_handle<Promise> frame, task_end& end,
+                                       std::coroutine_handle<Awaiting> awaiting) noexcept {
+    end.next = awaiting;
+    frame.promise().belong_to(end, asked_place(awaiting));
     return frame.promise().transfer(frame, &step_to<Promise>);
   }
 
@@ -147,49 +167,41 @@ class task_promise_base : public work_item, public task_frame_memory {
   /// Makes it a step that a place can run: the first one, by this function.
   template <class Promise>
   static task_promise_base& as_root(std::coroutine_handle<Promise> frame, step_function first_step) noexcept {
-    frame.promise().next_ = frame;
     frame.promise().step_ = first_step;
     return frame.promise();
   }
-  /// Begins it. Whoever owns it is told of its end.
-  void begin(task_owner& owner, runnel::resume_place* place) {
-    owner_ = &owner;
+  /// By the first step: it is in no queue any more.
+  void leave_queue() noexcept { step_ = nullptr; }
+  /// Whose it is, before it begins.
+  void belong_to(task_end& end, runnel::resume_place* place) noexcept {
+    end_ = &end;
     place_ = place;
-    next_.resume();
-  }
-  /// Only while it is suspended.
-  void destroy_frame() noexcept { next_.destroy(); }
-  void rethrow_failure() {
-    if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
   template <class Promise>
   static void step_to(work_item& item, bool runs) noexcept {
-    static_cast<Promise&>(item).posted_at_ = nullptr;
+    static_cast<Promise&>(item).leave_queue();
     if (runs) std::coroutine_handle<Promise>::from_promise(static_cast<Promise&>(item)).resume();
   }
   static void step_to_next(work_item& item, bool runs) noexcept {
     auto& self = static_cast<task_promise_base&>(item);
-    self.posted_at_ = nullptr;
-    if (runs) self.next_.resume();
+    self.leave_queue();
+    if (runs) self.end_->next.resume();
   }
   /// Goes to a coroutine: at once, or by a step through the queue of its place.
   std::coroutine_handle<> transfer(std::coroutine_handle<> to, step_function step) noexcept {
     if (stays_inline()) return to;
+    if (place_ == nullptr) place_ = &current_place();  // from here on: that is where it is found
     step_ = step;
-    runnel::resume_place& at = place_ != nullptr ? *place_ : current_place();
-    posted_at_ = &at;
-    at.post(*this);  // the frame may be gone now
+    place_->post(*this);  // the frame may be gone now
     return std::noop_coroutine();
   }
   RUNNEL_NOINLINE static bool stays_inline() noexcept { return ++this_thread().transfers % transfers_inline != 0; }
 
-  std::coroutine_handle<> next_;           // who goes on at the end; of a task that nobody awaits, its own
-  task_owner* owner_ = nullptr;            // who is told of the end then
+  // step_ is not null while it is in a queue: that of place_, once it has begun.
+  task_end* end_ = nullptr;                // once it has begun
   runnel::resume_place* place_ = nullptr;  // that of whoever awaits it, or began it
-  runnel::resume_place* posted_at_ = nullptr;
-  std::exception_ptr error_;
 };
 
 template <class T>
@@ -201,10 +213,7 @@ class task_promise final : public task_promise_base {
   void return_value(U&& value) {
     value_.emplace(std::forward<U>(value));
   }
-  T take() {
-    rethrow_failure();
-    return std::move(*value_);
-  }
+  T take() { return std::move(*value_); }
 
  private:
   std::optional<T> value_;
@@ -214,10 +223,7 @@ class task_promise<T&> final : public task_promise_base {
  public:
   task<T&> get_return_object() noexcept;
   void return_value(T& value) noexcept { value_ = std::addressof(value); }
-  T& take() {
-    rethrow_failure();
-    return *value_;
-  }
+  T& take() noexcept { return *value_; }
 
  private:
   T* value_ = nullptr;
@@ -227,7 +233,7 @@ class task_promise<void> final : public task_promise_base {
  public:
   task<void> get_return_object() noexcept;
   void return_void() const noexcept {}
-  void take() { rethrow_failure(); }
+  void take() const noexcept {}
 };
 
 /// Owns a frame, starts it, and goes on when it has ended.
@@ -243,13 +249,17 @@ class task_awaiter {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept {
-    return task_promise_base::start(frame_, awaiting);
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+    return task_promise_base::start(frame_, end_, awaiting);
   }
-  T await_resume() const { return frame_.promise().take(); }
+  T await_resume() {
+    end_.rethrow_failure();
+    return frame_.promise().take();
+  }
 
  private:
   handle frame_;
+  task_end end_;
 };
 
 struct task_access {
@@ -280,6 +290,7 @@ task<T&> task_promise<T&>::get_return_object() noexcept {
 class waiting_owner final : public task_owner {
  public:
   void ended(task_promise_base& /*task*/) noexcept override { waiter_.resume(); }
+  void failed(std::exception_ptr thrown) noexcept override { error = std::move(thrown); }
   void wait() noexcept { waiter_.wait(); }
 
  private:
