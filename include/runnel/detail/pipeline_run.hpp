@@ -36,17 +36,17 @@ class chain_run {
   static task<> run(Chain& chain, const context& ctx, [[maybe_unused]] Output* to = nullptr) {
     step_state s(ctx);
     for (;;) {
-      auto value = chain.next(s);
       if constexpr (has_values) {
-        if (value) {
-          status sent = to->put(*value);
-          if (sent == status::would_block) {
-            const auto waited = co_await to->wait(*value);
-            sent = to->accept(waited);
-          }
-          if (sent != status::ok) co_return;  // nobody wants more
-          continue;
+        std::optional<typename Chain::value_type> kept;
+        status sent = pass(chain, s, *to, kept);
+        if (sent == status::would_block) {
+          const auto waited = co_await to->wait(*kept);
+          sent = to->accept(waited);
+          if (sent == status::ok) continue;
         }
+        if (sent != status::ok) co_return;  // nobody wants more
+      } else {
+        pass(chain, s);
       }
       if (s.why == pause::call) {
         co_await std::move(*s.awaits);
@@ -64,6 +64,23 @@ class chain_run {
     }
     if (!has_values && s.canceled) ctx.throw_if_done();
   }
+
+ private:
+  // These two are no parts of the coroutine, whose variables are all in memory.
+
+  /// Passes values on. Returns: ok, if the chain has none now; else how sending one has ended, which is then `kept`.
+  RUNNEL_NOINLINE static status pass(Chain& chain, step_state& s, Output& to, std::optional<typename Chain::value_type>& kept) {
+    for (;;) {
+      auto value = chain.next(s);
+      if (!value) return status::ok;
+      const status sent = to.put(*value);
+      if (sent == status::ok) [[likely]]
+        continue;
+      kept = std::move(value);
+      return sent;
+    }
+  }
+  RUNNEL_NOINLINE static void pass(Chain& chain, step_state& s) { chain.next(s); }
 };
 
 /// A chain whose values go to an output, as a task.

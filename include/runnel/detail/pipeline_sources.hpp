@@ -129,7 +129,7 @@ class range_cursor {
  public:
   using value_type = std::ranges::range_value_t<Range>;
 
-  [[nodiscard]] std::optional<value_type> next(Range& range) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(Range& range) {
     if (!at_) [[unlikely]]
       at_.emplace(std::ranges::begin(range));
     else if (std::exchange(is_taken_, false))
@@ -157,7 +157,7 @@ class basic_range_step {
   explicit basic_range_step(Range& range, Cursor cursor = {}) : range_(&range), cursor_(cursor) {}
   [[nodiscard]] basic_range_step& source() noexcept { return *this; }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     if (s.is_canceled()) return std::nullopt;
     s.why = pause::ended;
     return static_cast<range_cursor<Range>&>(cursor_).next(*range_);
@@ -184,7 +184,7 @@ class generator_step {
   explicit generator_step(F& f) noexcept : calls_(f) {}
   [[nodiscard]] generator_step& source() noexcept { return *this; }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     if (s.is_canceled()) return std::nullopt;
     if (has_ended_) return s.stop(pause::ended);
     if (calls_.has_answer()) return answered(s, calls_.take());
@@ -215,7 +215,7 @@ class channel_step {
   explicit channel_step(const recv_channel<T>& from) noexcept : from_(&from) {}
   [[nodiscard]] channel_step& source() noexcept { return *this; }
 
-  std::optional<T> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<T> next(step_state& s) {
     if (s.is_canceled()) return std::nullopt;
     if (received_) return std::exchange(received_, std::nullopt);
     recv_result<T> received = from_->try_recv();
@@ -248,7 +248,7 @@ class stream_step {
   [[nodiscard]] Input take_values() noexcept { return std::move(from_); }
   [[nodiscard]] std::optional<scoped_context> take_upstream() noexcept { return std::exchange(upstream_, std::nullopt); }
 
-  std::optional<T> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<T> next(step_state& s) {
     if (s.is_canceled()) return std::nullopt;
     if (used_ == values_.size() && !refill(s)) [[unlikely]]
       return std::nullopt;

@@ -18,7 +18,7 @@ class map_step {
   map_step(Up&& up, F& f) : up_(std::move(up)), calls_(f) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     if (calls_.has_answer()) return calls_.take();
     auto value = up_.next(s);
     if (!value) return std::nullopt;
@@ -45,7 +45,7 @@ class look_step {
   look_step(Up&& up, F& f) : up_(std::move(up)), calls_(f) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     for (;;) {
       if constexpr (calls::waits) {
         if (calls_.has_answer()) {
@@ -91,7 +91,7 @@ class flat_map_step {
   ~flat_map_step() = default;
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     for (;;) {
       if (values_) {
         if (s.is_canceled()) return std::nullopt;
@@ -141,7 +141,7 @@ class take_step {
   take_step(Up&& up, std::size_t count) : up_(std::move(up)), left_(count) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     if (left_ == 0) return s.stop(pause::ended);
     std::optional<value_type> value = up_.next(s);
     if (value) --left_;
@@ -164,7 +164,7 @@ class batch_step {
   batch_step(Up&& up, std::size_t count, duration longest) : up_(std::move(up)), count_(count), longest_(longest) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::optional<value_type> next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(step_state& s) {
     for (;;) {
       auto value = up_.next(s);
       if (!value) {
@@ -207,7 +207,7 @@ class each_step {
   each_step(Up&& up, F& f) : up_(std::move(up)), calls_(f) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::nullopt_t next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::nullopt_t next(step_state& s) {
     if (calls_.has_answer()) check(calls_.take());
     for (;;) {
       auto value = up_.next(s);
@@ -236,7 +236,7 @@ class collect_step {
   collect_step(Up&& up, Container& into) : up_(std::move(up)), into_(&into) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::nullopt_t next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::nullopt_t next(step_state& s) {
     for (;;) {
       auto value = up_.next(s);
       if (!value) return std::nullopt;
@@ -263,7 +263,7 @@ class reduce_step {
   reduce_step(Up&& up, F& f, Value& total) : up_(std::move(up)), calls_(f), total_(&total) {}
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
-  std::nullopt_t next(step_state& s) {
+  RUNNEL_ALWAYS_INLINE std::nullopt_t next(step_state& s) {
     if (calls_.has_answer()) *total_ = calls_.take();
     for (;;) {
       auto value = up_.next(s);
