@@ -76,7 +76,7 @@ class chain_run {
       const status sent = to.put(*value);
       if (sent == status::ok) [[likely]]
         continue;
-      kept = std::move(value);
+      kept.emplace(*std::move(value));
       return sent;
     }
   }
