@@ -52,6 +52,7 @@ struct {
   std::uint64_t execution = 0;
   std::uint64_t parks = 0;
   std::int64_t clock = first_time;
+  past allocations;
   std::uint64_t returned = 0;  // the pasts of those whose operations have returned
   strategy* choices = nullptr;
   limits limit;
@@ -547,6 +548,9 @@ void has_written(past& of) noexcept {
   t.past = mixed(t.past, of.written + of.read);
   of.written = mixed(t.past, 1);
   of.read = 0;
+}
+void has_allocated() noexcept {
+  if (engine.running && engine.current != nullptr) has_written(engine.allocations);
 }
 void has_called() noexcept { note(*engine.current, event::calls, engine.returned); }
 void has_returned() noexcept {

@@ -53,6 +53,8 @@ struct past {
 /// another thread's, says one of them.
 void has_read(past& of) noexcept;
 void has_written(past& of) noexcept;
+/// The thread has allocated memory: at which address hangs on who has before, and the product compares addresses.
+void has_allocated() noexcept;
 /// An operation that a scenario's history has is called, or has returned: what returned before a call comes before it.
 void has_called() noexcept;
 void has_returned() noexcept;

@@ -63,6 +63,7 @@ void* allocate(std::size_t size, std::size_t alignment) noexcept {
   *h = header{size, ++count, header::live, nullptr};
   (first == nullptr ? first : last->next) = h;
   last = h;
+  has_allocated();
   return start;
 }
 

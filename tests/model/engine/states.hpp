@@ -7,8 +7,9 @@
 // the engine knows besides (who waits, gave way, or runs; the time) is added where a choice is made. A choice in a state that
 // was met with as many preemptions left is not made again: all that can follow has been explored, or will be.
 //
-// What this rests on: threads learn of each other through the gateway only (has_read, has_written in hooks.hpp), or through
-// memory that is ordered by it, which ThreadSanitizer's lane looks after; and no two of a scenario's states share a hash of 60 bits.
+// What this rests on: threads learn of each other through the gateway only (has_read, has_written in hooks.hpp), through
+// memory that is ordered by it, which ThreadSanitizer's lane looks after, or by the addresses that they are given (has_allocated);
+// and no two of a scenario's states share a hash of 60 bits. The driver's --compare finds what is missing here.
 #pragma once
 
 #include <cstddef>
