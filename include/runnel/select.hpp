@@ -4,6 +4,7 @@
 #include <runnel/channel.hpp>
 #include <runnel/detail/select_at_once.hpp>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <tuple>

@@ -6,7 +6,6 @@
 #include <runnel/detail/storage.hpp>
 #include <runnel/task.hpp>
 
-#include <ranges>
 #include <vector>
 
 namespace runnel::inline RUNNEL_ABI::detail {

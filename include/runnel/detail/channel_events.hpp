@@ -3,7 +3,6 @@
 
 #include <runnel/detail/channel_core.hpp>
 
-#include <algorithm>
 #include <vector>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -46,7 +45,8 @@ std::size_t append_received(channel_core<T>& core, std::vector<T>& out, std::siz
   std::size_t count = 0;
   while (count < most) {
     make_room(out);
-    const std::size_t taken = core.try_recv_batch(out, std::min(most - count, out.capacity() - out.size()));
+    const std::size_t free = out.capacity() - out.size();
+    const std::size_t taken = core.try_recv_batch(out, free < most - count ? free : most - count);
     count += taken;
     if (taken != 0) continue;
     storage<T> room;

@@ -8,7 +8,7 @@
 #include <concepts>
 #include <iterator>
 #include <memory>
-#include <ranges>
+#include <span>  // with begin, end and the concepts of <ranges>, which costs its user a tenth of a second for views
 
 namespace runnel::inline RUNNEL_ABI::detail {
 

@@ -15,7 +15,6 @@
 #include <runnel/detail/storage.hpp>
 #include <runnel/detail/sync.hpp>
 
-#include <algorithm>
 #include <bit>
 #include <new>
 #include <stdexcept>
@@ -248,7 +247,7 @@ class ring {
   [[nodiscard]] std::size_t run_of(std::uint64_t position, std::uint64_t first, std::size_t most) const noexcept {
     const std::size_t index = index_of(position);
     const slot* at = slots_ + index;
-    const std::size_t limit = std::min(most, capacity_ - index);
+    const std::size_t limit = most < capacity_ - index ? most : capacity_ - index;
     std::size_t count = 0;
     // [ring.stamp] acquire: what was moved in is there, or what was there is gone. While the claimed word is what it was, it stays so.
     while (count < limit && at[count].stamp.load(acquire) == first + count * 2) ++count;

@@ -7,8 +7,7 @@
 //    from which others take; what comes from elsewhere goes into the shared queue, under the lock.
 // 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
 // 5. No work is forgotten: who puts work in looks for an idle place afterwards; who makes a place idle looks for work afterwards; all four
-//    are seq_cst. While somebody searches nobody is woken: the last searcher that finds something wakes the next one
-//    if there is more.
+//    are seq_cst. While somebody searches nobody is woken: the last searcher to find something wakes another if there is more.
 // 6. What stays in a next slot because the step before it takes long is taken from there by the watch, which the first hand-off
 //    starts, and which ends when all places are idle.
 // 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
@@ -17,7 +16,6 @@
 #include <runnel/detail/task_places.hpp>
 #include <runnel/detail/wait.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <new>
 
@@ -48,8 +46,8 @@ class scheduler final : public resume_place, private task_places {
     for (scheduler* known = all.first; known != nullptr; known = known->next_scheduler_)
       if (known->count_ == places && known->try_use_again()) return *known;
     static_assert(sizeof(scheduler) % alignof(place) == 0);
-    auto* const memory = static_cast<std::byte*>(
-        immortal_storage(sizeof(scheduler) + places * sizeof(place), std::max(alignof(scheduler), alignof(place))));
+    constexpr std::size_t alignment = alignof(scheduler) > alignof(place) ? alignof(scheduler) : alignof(place);
+    auto* const memory = static_cast<std::byte*>(immortal_storage(sizeof(scheduler) + places * sizeof(place), alignment));
     auto* const fresh = ::new (memory) scheduler(places, memory + sizeof(scheduler));
     fresh->next_scheduler_ = std::exchange(all.first, fresh);
     return *fresh;
@@ -375,8 +373,9 @@ class scheduler final : public resume_place, private task_places {
 
   /// Under the lock.
   [[nodiscard]] bool is_drained() const noexcept {
-    if (threads_ != 0 || idle_.load(seq_cst) != count_ || injected_.load(relaxed) != 0) return false;
-    return std::all_of(places_, places_ + count_, [](const place& p) { return p.roots.empty(); });
+    bool all_done = threads_ == 0 && idle_.load(seq_cst) == count_ && injected_.load(relaxed) == 0;
+    for (unsigned i = 0; all_done && i < count_; ++i) all_done = places_[i].roots.empty();
+    return all_done;
   }
   void notify_drain() noexcept {
     if (draining_.load(seq_cst) == 0) return;  // [scheduler.draining] seq_cst: after what has ended
@@ -415,7 +414,8 @@ class scheduler final : public resume_place, private task_places {
       for (duration period = watch_period; self.idle_.load(seq_cst) != self.count_;
            self.watch_for(period)) {  // seq_cst: as in post
         const std::uint32_t steps = self.sum_of_steps();
-        period = std::exchange(before, steps) != steps ? watch_period : std::min<duration>(2 * period, longest_watch_period);
+        const duration longer = period < longest_watch_period ? 2 * period : period;
+        period = std::exchange(before, steps) != steps ? watch_period : longer;
       }
       self.watching_.store(0, seq_cst);  // [scheduler.watching] seq_cst: with post
       if (self.idle_.load(seq_cst) == self.count_ || self.watching_.exchange(1, seq_cst) != 0) return;  // as in post

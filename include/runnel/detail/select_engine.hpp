@@ -10,7 +10,6 @@
 
 #include <runnel/detail/event_wait.hpp>
 
-#include <algorithm>
 #include <span>
 
 namespace runnel::inline RUNNEL_ABI {
@@ -91,7 +90,7 @@ class select_engine {
   [[nodiscard]] bool at_once() const noexcept { return at_once_; }
   /// When the wait ends by itself.
   [[nodiscard]] time_point until() const noexcept {
-    return plan_.stop == nullptr ? limit() : std::min(limit(), plan_.stop->deadline());
+    return plan_.stop == nullptr || limit() < plan_.stop->deadline() ? limit() : plan_.stop->deadline();
   }
 
   /// The second pass. The waiter may have been claimed and resumed when it returns.
@@ -135,7 +134,7 @@ class select_engine {
     outcome_ = outcome;
     return true;
   }
-  [[nodiscard]] time_point limit() const noexcept { return std::min(plan_.timeout, plan_.limit); }
+  [[nodiscard]] time_point limit() const noexcept { return plan_.timeout < plan_.limit ? plan_.timeout : plan_.limit; }
   /// The limit has passed.
   void end_time() noexcept {
     (plan_.timeout <= plan_.limit ? plan_.timeout : plan_.limit) = time_point::min();
@@ -167,9 +166,10 @@ class select_engine {
 
   /// Whether it is certain that no event was ready at the instant between the tries and now.
   [[nodiscard]] bool none_was_ready() const noexcept {
-    return live_ <= 1 || std::ranges::all_of(plan_.entries, [](const select_entry& entry) {
-             return !entry.live || (entry.stamp != selectable::no_stamp && entry.event->stamp() == entry.stamp);
-           });
+    if (live_ <= 1) return true;
+    for (const select_entry& entry : plan_.entries)
+      if (entry.live && (entry.stamp == selectable::no_stamp || entry.event->stamp() != entry.stamp)) return false;
+    return true;
   }
 
   /// The answer when nothing has happened and the call does not wait any longer.

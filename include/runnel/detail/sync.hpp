@@ -10,13 +10,12 @@
 #include <runnel/detail/config.hpp>
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <limits>
 #include <memory>
-#include <thread>
+#include <thread>  // with durations and clocks, as <chrono>, which costs its user a tenth of a second for calendars
 #include <utility>
 
 #if defined(__linux__) && !defined(RUNNEL_PORTABLE_PARK)
@@ -122,7 +121,8 @@ inline void park(const atomic<std::uint32_t>& word, std::uint32_t expected, time
 #endif
   timespec at{};
   if (deadline != never) {
-    const auto since_epoch = std::max(deadline.time_since_epoch(), duration::zero());
+    const duration given = deadline.time_since_epoch();
+    const auto since_epoch = given > duration::zero() ? given : duration::zero();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_epoch);
     at.tv_sec = static_cast<std::time_t>(seconds.count());
     at.tv_nsec = static_cast<long>(std::chrono::nanoseconds(since_epoch - seconds).count());

@@ -9,7 +9,6 @@
 #include <runnel/detail/run_queue.hpp>
 #include <runnel/detail/thread_cache.hpp>
 
-#include <algorithm>
 #include <new>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -103,8 +102,8 @@ class task_places {
     if (injected_.load(seq_cst) == 0) return nullptr;  // [scheduler.injected] seq_cst: as in append
     const scoped_lock lock(mutex_);
     work_item* const item = detach_first();
-    std::uint64_t share = std::min(injected_.load(relaxed) / count_, run_queue::capacity / 2);  // relaxed: under the lock
-    for (; share > 0 && first_ != nullptr; --share) {
+    const std::uint64_t share = injected_.load(relaxed) / count_;  // relaxed: under the lock
+    for (std::uint64_t i = 0; i < share && i < run_queue::capacity / 2 && first_ != nullptr; ++i) {
       work_item& moved = *first_;
       detach(moved);  // first: whoever takes it from the queue owns its links
       if (p.queue.push(moved)) continue;

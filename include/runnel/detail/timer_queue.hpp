@@ -11,7 +11,7 @@
 
 #include <runnel/detail/sync.hpp>
 
-#include <algorithm>
+#include <utility>
 
 namespace runnel::inline RUNNEL_ABI::detail {
 

@@ -3,8 +3,6 @@
 
 #include <runnel/selectable.hpp>
 
-#include <algorithm>
-
 namespace runnel::inline RUNNEL_ABI::detail {
 
 /// Waits for `event`, which was tried before and was not ready, up to the deadline.
@@ -35,7 +33,7 @@ status wait_until(selectable& event, Stop& stop, time_point deadline) {
   event.join(event_node);
   const bool both = !self.is_claimed();
   if (both) stop.join(stop_node);
-  const time_point limit = std::min(deadline, stop.deadline());
+  const time_point limit = stop.deadline() < deadline ? stop.deadline() : deadline;
   const bool timed_out = !self.wait(limit) && self.claim(timeout_case);
   if (!timed_out) self.wait();  // claimed: the claimer is on its way to resume us, or has
   event.leave(event_node);
