@@ -24,7 +24,7 @@ SETS = {
                          "weak": ["--bound", "2", "--random", "2000"]},
     ("long", "plain"): {"scenarios": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"],
                         "programs": ["--bound", "3", "--random", "100000", "--generate", "2000", "--seed", "0"],
-                        "compared": ["--bound", "2", "--random", "0", "--most", "300000", "--compare"],
+                        "compared": ["--bound", "2", "--random", "0", "--most", "5000000", "--compare"],
                         "weak": ["--bound", "3", "--random", "300000", "--seed", "0", "--most", "2000000000"]},
     # Under a sanitizer an execution takes ten times as long, and each one looks at more: three minutes are for bound 1.
     ("every", "sanitized"): {"scenarios": ["--bound", "1", "--random", "200"],
