@@ -167,9 +167,10 @@ class select_engine {
   /// Whether it is certain that no event was ready at the instant between the tries and now.
   [[nodiscard]] bool none_was_ready() const noexcept {
     if (live_ <= 1) return true;
+    bool unchanged = true;
     for (const select_entry& entry : plan_.entries)
-      if (entry.live && (entry.stamp == selectable::no_stamp || entry.event->stamp() != entry.stamp)) return false;
-    return true;
+      unchanged = unchanged && (!entry.live || (entry.stamp != selectable::no_stamp && entry.event->stamp() == entry.stamp));
+    return unchanged;
   }
 
   /// The answer when nothing has happened and the call does not wait any longer.
