@@ -129,7 +129,7 @@ class range_cursor {
  public:
   using value_type = std::ranges::range_value_t<Range>;
 
-  RUNNEL_ALWAYS_INLINE std::optional<value_type> next(Range& range) {
+  [[nodiscard]] RUNNEL_ALWAYS_INLINE std::optional<value_type> next(Range& range) {
     if (!at_) [[unlikely]]
       at_.emplace(std::ranges::begin(range));
     else if (std::exchange(is_taken_, false))

@@ -105,19 +105,20 @@ std::uint64_t state() noexcept {
   }
   return all;
 }
-/// Ends the execution here: the rest has been seen. All stacks are left as they are, as are their objects, which are in the ledger.
-void abandon() noexcept {
-  engine.result.abandoned = true;
+/// Ends the execution here. All stacks are left as they are, this one too, as are their objects, which are in the ledger; exceptions
+/// that somebody has kept are not, and stay where they are: some bytes.
+[[noreturn]] void leave_all() noexcept {
   engine.running = false;
   ledger::close();
   for (thread& t : engine.threads) t.now = thread::state::none;
   engine.current->stack.switch_to(engine.host);
+  std::abort();
 }
 bool may_abandon() noexcept {
 #if defined(RUNNEL_MODEL_TSAN) || defined(RUNNEL_MODEL_ASAN)
   return false;  // the sanitizers follow what is on a stack
 #else
-  if (fiber::handles_exceptions()) return false;  // their memory is not the ledger's
+  if (fiber::handles_exceptions()) return false;  // the C++ runtime counts those that are on their way
   for (std::uint32_t i = 0; i < engine.used; ++i)
     if (&engine.threads[i] != engine.current && engine.threads[i].stack.has_exceptions()) return false;
   return true;
@@ -126,7 +127,10 @@ bool may_abandon() noexcept {
 std::uint32_t choose_alternative(std::uint32_t count, std::uint32_t free, const alternative* list) noexcept {
   if (engine.choices->asks_for_states()) {
     engine.choices->enters(state());
-    if (engine.choices->is_pruned() && may_abandon()) abandon();
+    if (engine.choices->is_pruned() && may_abandon()) {
+      engine.result.abandoned = true;
+      leave_all();
+    }
   }
   return engine.choices->choose(count, free, list);
 }
@@ -333,12 +337,8 @@ void fail(const std::string& what) {
   }
   engine.result.failed = true;
   engine.result.message = report(what);
-  engine.running = false;
   if (tracing()) std::printf("  FAILURE %s\n", engine.result.message.c_str());
-  ledger::close();
-  for (thread& t : engine.threads) t.now = thread::state::none;  // all stacks are abandoned, this one too
-  engine.current->stack.switch_to(engine.host);
-  std::abort();
+  leave_all();
 }
 
 const outcome& execute(void (*body)(void*), void* argument, strategy& choices, const limits& limit) {

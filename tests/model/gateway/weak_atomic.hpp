@@ -57,6 +57,7 @@ class atomic {
     return modify("fetch_or", order, at, [value](T old) { return static_cast<T>(old | value); });
   }
 
+  /// For park: nothing, where states are not named.
   void queued() const noexcept {}
   /// For park: no step of its own.
   [[nodiscard]] T peek() const noexcept {

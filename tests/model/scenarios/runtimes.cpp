@@ -6,6 +6,7 @@
 #include <runnel/wait_group.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -318,6 +319,47 @@ void ends_elsewhere() {
            }));
 }
 
+/// Takes a coroutine to another place, for what is left of it.
+class way_out final : public rn::work_item {
+ public:
+  explicit way_out(thread_place& to) noexcept : rn::work_item(&step), to_(&to) {}
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> who) noexcept {
+    who_ = who;
+    to_->post(*this);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  static void step(rn::work_item& self, bool /*runs*/) noexcept { static_cast<way_out&>(self).who_.resume(); }
+
+  thread_place* to_;
+  std::coroutine_handle<> who_;
+};
+/// A task of a runtime ends on a thread that is none of its, and takes a step to be destroyed.
+void task_ends_elsewhere() {
+  struct last {
+    rn::detail::atomic<std::uint32_t> word{0};
+    bool* gone;
+    explicit last(bool& g) : gone(&g) {}
+    last(const last&) = delete;
+    ~last() {
+      word.store(1, rn::detail::relaxed);
+      *gone = true;
+    }
+  };
+  thread_place other;
+  way_out out(other);
+  bool gone = false;
+  rn::runtime r(1);
+  r.go([](way_out& way, std::unique_ptr<last>) -> rn::task<> { co_await way; }(out, std::make_unique<last>(gone)));
+  parallel(as("runs the end", [&] { other.run_one(); }), as("drain", [&] {
+             r.shutdown(rn::drain);
+             require(gone, "what a task holds is destroyed when its runtime is drained");
+           }));
+}
+
 const enroll all([] {
   const std::vector<int> waiting{9, 10};
   for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}})
@@ -342,6 +384,7 @@ const enroll all([] {
   add_scenario({"runtime/question and answer", waiting, &question_and_answer});
   add_scenario({"runtime/drain", waiting, &drained});
   add_for_workers("runtime/abandon", [](unsigned workers) { counting([workers] { abandoned(workers); })(); });
+  add_scenario({"runtime/drain, ends elsewhere", waiting, &task_ends_elsewhere});
   add_scenario({"runtime/drain for a while", waiting, &drained_for_a_while});
   add_scenario({"runtime/abandon, start", waiting, &abandoned_while_started});
 });
