@@ -14,6 +14,15 @@ namespace runnel::inline RUNNEL_ABI::detail {
 
 // How long an operation of a channel waits. Out of line, so that the code at the call is that of the try alone.
 
+/// Before a wait at a large buffer: pauses, in which the other side makes room, or fills it, for many values. Who queues at once is served
+/// a value, and queues again for the next: each one costs a lock and a wake, and the two go on in step. None where they would not help.
+template <class T>
+bool lingers(const channel_core<T>* core) noexcept {
+  if (core == nullptr || core->capacity() < lingering_capacity) return false;
+  for (int left = this_thread().pauses / 2; left > 0; --left) spin_hint();
+  return true;
+}
+
 struct no_wait {
   template <class Event, class T>
   status wait(channel_core<T>* /*core*/, T* /*value*/) const noexcept {
@@ -25,6 +34,7 @@ struct wait_until_time {
   template <class Event, class T>
   RUNNEL_NOINLINE status wait(channel_core<T>* core, T* value) const {
     Event event(core, value);
+    if (deadline != time_point::min() && lingers(core) && event.try_now() == attempt::done) return event.outcome();
     return wait_event_after_try(event, deadline);
   }
 };
@@ -33,7 +43,8 @@ struct wait_for_context {
   template <class Event, class T>
   RUNNEL_NOINLINE status wait(channel_core<T>* core, T* value) const {
     Event event(core, value);
-    const status s = wait_event(ctx, event);
+    lingers(core);
+    const status s = wait_event(ctx, event);  // tries first
     return s == status::ok ? event.outcome() : s;
   }
 };

@@ -89,6 +89,8 @@ inline void yield() noexcept { std::this_thread::yield(); }
 /// that comes within them is a hundred times cheaper than one that has to wake a thread.
 inline constexpr int pauses_before_park = 40;
 inline constexpr unsigned yields_before_park = 24;
+/// From this capacity on a channel's buffer is worth some pauses before its waiters queue: see lingers (channel_send.hpp).
+inline constexpr std::size_t lingering_capacity = 64;
 /// Now and then a thread whose waits end in sleep yields for longer than it takes to wake one. Two that hand values to each other would
 /// otherwise go on to sleep only because the other one has to be woken first.
 inline constexpr unsigned yields_of_a_long_wait = 96;

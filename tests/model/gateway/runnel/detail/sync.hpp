@@ -46,6 +46,7 @@ inline constexpr std::size_t cache_line = 64;
 inline constexpr time_point never = time_point::max();
 inline constexpr int pauses_before_park = 0;
 inline constexpr unsigned yields_before_park = 0;
+inline constexpr std::size_t lingering_capacity = 2;
 inline constexpr std::uint64_t tasks_per_place = 4;
 inline constexpr std::uint32_t blocks_in_batch = 0;  // the ledger has each block of a task
 
