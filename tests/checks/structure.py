@@ -29,6 +29,7 @@ LAYERS = [
     ("engines", "detail/background_function detail/cancel_tree detail/run_queue detail/task_promise"),
     ("engines", "detail/cancel_tree_end detail/root_list"),
     ("engines", "detail/task_places"),
+    ("engines", "detail/task_watch"),
     ("engines", "detail/scheduler"),
     ("engines", "detail/context_core"),
     ("tasks", "task"),

@@ -485,6 +485,31 @@ TEST_CASE("a hand-over that is stuck behind a long step is taken over by a place
   }
 }
 
+TEST_CASE("two hand-overs that are stuck behind a long step are taken over, the one in the next slot and the one in the queue") {
+  rn::runtime r(2);
+  for (int i = 0; i < 5; ++i) {
+    const rn::channel<int> first;
+    const rn::channel<int> second;
+    support::counter flag{0};
+    auto waits = [&](rn::channel<int> from) -> rn::task<> {
+      co_await from.async_recv();
+      support::add(flag);
+    };
+    auto b = r.async(waits, first);
+    auto c = r.async(waits, second);
+    support::wait_until_receiving(first);
+    support::wait_until_receiving(second);
+    auto a = r.async([&]() -> rn::task<bool> {
+      co_await first.async_send(1);
+      co_await second.async_send(2);
+      co_return spin_until([&] { return support::read(flag) == 2; });
+    });
+    CHECK(a.get());
+    b.get();
+    c.get();
+  }
+}
+
 TEST_CASE("a hand-over that is stuck behind a long step is taken over by a place that becomes idle later") {
   rn::runtime r(2);
   const rn::channel<int> ch;

@@ -2,7 +2,8 @@
 //
 // 1. Only the owner moves `tail_`; whoever moves `head_` by compare-exchange owns the items between its old and its new value.
 // 2. Items come out in the order in which they went in. At most `capacity` are in it; the owner takes half out when it is full.
-// 3. A slot is read before head_ moves past it, and written only when head_ has: a thief that read an old item fails to move head_.
+// 3. Others take while there is something that was offered: see scheduler.hpp, 3. What has not been offered its owner runs.
+// 4. A slot is read before head_ moves past it, and written only when head_ has: a thief that read an old item fails to move head_.
 #pragma once
 
 #include <runnel/detail/resume.hpp>
@@ -25,6 +26,26 @@ class run_queue {
     tail_.store(tail + 1, seq_cst);
     return true;
   }
+  /// By the owner: lets others take what is in it.
+  void offer() noexcept {
+    // relaxed: this thread wrote it. [run_queue.offered] seq_cst: before the look whether anybody is idle (scheduler.hpp, 5).
+    offered_.store(tail_.load(relaxed), seq_cst);
+  }
+  /// By anybody: lets others take what was in it at some time.
+  void offer_for_owner() noexcept {
+    const std::uint64_t tail = tail_.load(relaxed);  // relaxed: what came later can wait
+    std::uint64_t seen = offered_.load(relaxed);     // relaxed: compared below. [run_queue.offered] seq_cst: as in offer
+    if (seen < tail) offered_.compare_exchange(seen, tail, seq_cst, relaxed);  // it fails if the owner has offered more
+  }
+  /// Whether others may take something.
+  [[nodiscard]] bool has_offer() const noexcept {
+    return head_.load(seq_cst) < offered_.load(seq_cst);  // [run_queue.offered] seq_cst: as the tail
+  }
+  [[nodiscard]] std::uint64_t size() const noexcept { return tail_.load(relaxed) - head_.load(relaxed); }  // relaxed: a hint
+  /// The position of the oldest item, or of the next to come.
+  [[nodiscard]] std::uint64_t oldest() const noexcept { return head_.load(relaxed); }  // relaxed: compared, not used
+  /// Whether what was the oldest is there still.
+  [[nodiscard]] bool waits_since(std::uint64_t position) const noexcept { return oldest() == position && !empty(); }
   /// Takes the oldest item. Null: it is empty.
   work_item* pop() noexcept {
     std::uint64_t head = head_.load(acquire);  // [run_queue.head] acquire: as in push
@@ -65,6 +86,7 @@ class run_queue {
       else
         push(*other);
     }
+    offer();  // others could take some of it before
     return found;
   }
   [[nodiscard]] bool empty() const noexcept {
@@ -76,6 +98,7 @@ class run_queue {
 
   alignas(cache_line) atomic<std::uint64_t> head_{0};
   alignas(cache_line) atomic<std::uint64_t> tail_{0};
+  atomic<std::uint64_t> offered_{0};  // what stood before this position was offered
   std::array<atomic<work_item*>, capacity> slots_;
 };
 

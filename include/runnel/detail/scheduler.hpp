@@ -3,17 +3,19 @@
 // 1. At most one thread is in a place; only it puts into the place's queue and its next slot. As many threads run tasks as there are
 //    places, but for those that have come back from a wait and found no place: they finish the step that they are in.
 // 2. A place is held by a thread, or handed to one that is about to come, or on the list of idle places, which the lock guards.
-// 3. What a task resumes goes into its place's next slot, runs there next, and wakes nobody. What it starts goes into its place's queue,
-//    from which others take; what comes from elsewhere goes into the shared queue, under the lock.
+// 3. What a task resumes goes into its place's next slot, runs there next, and wakes nobody. What was there before goes into the place's
+//    queue, as what it starts; what comes from elsewhere goes into the shared queue, under the lock. Others take from a queue what was
+//    offered: what was started, at once; what was resumed, if more than a few wait, if steps last, or if it has waited for a period of
+//    the watch. So tasks that hand values to each other in short steps stay together, and wake nobody.
 // 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
 // 5. No work is forgotten: who puts work in looks for an idle place afterwards; who makes a place idle looks for work afterwards; all four
 //    are seq_cst. While somebody searches nobody is woken: the last searcher to find something wakes another if there is more.
-// 6. What stays in a next slot because the step before it takes long is taken from there by the watch, which the first hand-off
-//    starts, and which ends when all places are idle.
+// 6. What stays in a next slot, or in a queue without an offer, because the step before it takes long is found by the watch, which the
+//    first hand-off starts, and which ends when all places are idle.
 // 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
 #pragma once
 
-#include <runnel/detail/task_places.hpp>
+#include <runnel/detail/task_watch.hpp>
 #include <runnel/detail/wait.hpp>
 
 #include <cstddef>
@@ -23,7 +25,7 @@ namespace runnel::inline RUNNEL_ABI::detail {
 
 class start_ticket;
 
-class scheduler final : public resume_place, private task_places {
+class scheduler final : public resume_place, private watched_places {
   /// A thread while it runs tasks.
   struct thread final : task_thread {
     thread(scheduler& s, place& p) noexcept : owner(&s), here(&p) {}
@@ -77,8 +79,7 @@ class scheduler final : public resume_place, private task_places {
     if (here->next.load(relaxed) != nullptr)
       return post_before(*here, item);  // [place.next] relaxed: only this thread puts one there
     here->next.store(&item, release);   // [place.next] release: whoever takes it sees the item
-    // [scheduler.watching] seq_cst: a watch that ends after this look sees that this place is not idle.
-    if (count_ > 1 && watching_.load(seq_cst) == 0) start_watch();
+    if (count_ > 1 && !is_watched()) start_watch();
   }
   bool retract(work_item& item) noexcept override { return take_back(place_of_this_thread(), item); }
   /// For a step that goes on for long: runs the item after what is queued at this place. False: there are idle places, or this is none.
@@ -169,12 +170,8 @@ class scheduler final : public resume_place, private task_places {
   struct global_scheduler {
     scheduler* instance = &acquire_scheduler(cpu_count());
   };
-  struct watch final : thread_task {
-    explicit watch(scheduler& s) noexcept : thread_task(&run_watch), owner(&s) {}
-    scheduler* owner;
-  };
 
-  scheduler(unsigned places, void* memory) noexcept : task_places(places, memory) {
+  scheduler(unsigned places, void* memory) noexcept : watched_places(places, memory) {
     for (unsigned i = 0; i < places; ++i) {
       places_[i].run = &run_place;
       places_[i].owner = this;
@@ -239,7 +236,13 @@ class scheduler final : public resume_place, private task_places {
     work_item* const before =
         here.next.exchange(&item, acq_rel);  // [place.next] acq_rel: somebody else may have taken what was there
     if (before == nullptr) return;
-    if (!here.queue.push(*before)) overflow(here, *before);
+    if (!here.queue.push(*before)) {
+      overflow(here, *before);
+    } else {
+      // relaxed: a hint. What is kept has run here before anybody has woken up.
+      if (here.queue.size() <= here.keeps.load(relaxed)) return;
+      here.queue.offer();
+    }
     wake_one();
   }
   /// `woken`: a thread is on its way.
@@ -249,11 +252,16 @@ class scheduler final : public resume_place, private task_places {
     if (here == nullptr) {
       const scoped_lock lock(mutex_);
       append(item);
-    } else if (!here->queue.push(item)) {
+    } else if (here->queue.push(item)) {
+      here->queue.offer();
+    } else {
       overflow(*here, item);
     }
     if (!woken) wake_one();
   }
+
+  void put_found(work_item& item) noexcept override { put(item, false); }
+  void wake_for_offer() noexcept override { wake_one(); }
 
   // Threads.
 
@@ -350,7 +358,7 @@ class scheduler final : public resume_place, private task_places {
     place* const p = std::exchange(t.here, nullptr);
     if (p == nullptr) return;
     const bool more = p->next.load(relaxed) != nullptr;  // relaxed: this thread put it there; the watch may have taken it
-    if (!more && !has_work() && become_idle(*p)) return;
+    if (!more && p->queue.empty() && !has_work() && become_idle(*p)) return;
     {
       const scoped_lock lock(mutex_);
       p->inside = nullptr;
@@ -397,46 +405,7 @@ class scheduler final : public resume_place, private task_places {
     return at_rest == count_;
   }
 
-  // The watch.
-
-  RUNNEL_NOINLINE void start_watch() noexcept {
-    if (watching_.exchange(1, acq_rel) != 0) return;  // [scheduler.watching] acq_rel: one at a time
-    try {
-      thread_cache::instance().acquire_worker().hand_over(&watch_);
-    } catch (...) {
-      watching_.store(0, release);  // [scheduler.watching] as above. No thread for it now: the next hand-off tries again.
-    }
-  }
-  static void run_watch(thread_task* task) noexcept {
-    scheduler& self = *static_cast<watch*>(task)->owner;
-    for (;;) {
-      std::uint32_t before = self.sum_of_steps();
-      for (duration period = watch_period; self.idle_.load(seq_cst) != self.count_;
-           self.watch_for(period)) {  // seq_cst: as in post
-        const std::uint32_t steps = self.sum_of_steps();
-        const duration longer = period < longest_watch_period ? 2 * period : period;
-        period = std::exchange(before, steps) != steps ? watch_period : longer;
-      }
-      self.watching_.store(0, seq_cst);  // [scheduler.watching] seq_cst: with post
-      if (self.idle_.load(seq_cst) == self.count_ || self.watching_.exchange(1, seq_cst) != 0) return;  // as in post
-    }
-  }
-  /// Sleeps, and then takes what has stayed in a next slot meanwhile.
-  void watch_for(duration period) noexcept {
-    look_at_next_slots();
-    const time_point until = now() + period;
-    const atomic<std::uint32_t> nobody{0};
-    while (now() < until) park(nobody, 0, until);
-    for (unsigned i = 0; i < count_; ++i)
-      if (work_item* const item = take_stuck(places_[i])) put(*item, false);
-  }
-
-  static constexpr std::chrono::milliseconds watch_period{1};
-  static constexpr std::chrono::milliseconds longest_watch_period{8};
-
-  watch watch_{*this};
   atomic<std::uint32_t> ended_{open};  // changed under the lock
-  atomic<std::uint32_t> watching_{0};
   atomic<std::uint32_t> draining_{0};
   atomic<std::uint32_t> blocked_steps_{0};  // of coroutines, whose thread has given its place up
   std::size_t threads_ = 0;                 // in places, or on their way back from a wait

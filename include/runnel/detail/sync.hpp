@@ -98,6 +98,8 @@ inline constexpr unsigned sleeps_per_long_wait = 16;
 
 /// How many tasks that are ready a place of a runtime keeps to itself; what is more goes to a queue that all share.
 inline constexpr std::uint64_t tasks_per_place = 256;
+/// How many tasks that were resumed may wait behind short steps of their place before others are asked to take some: see scheduler.hpp, 3.
+inline constexpr std::uint64_t tasks_kept_together = 8;
 
 /// How many blocks of the memory of tasks change hands together; 0: each one goes to the heap, which a sanitizer can then watch.
 inline constexpr std::uint32_t blocks_in_batch = RUNNEL_ASAN ? 0 : 64;

@@ -23,10 +23,12 @@ struct alignas(cache_line) task_place : thread_task {
   bool searching = false;           // whoever comes here counts as a searcher
   task_place* next_idle = nullptr;  // under the lock
   task_thread* inside = nullptr;    // who is in it, once it has come; under the lock
-  atomic<std::uint32_t> steps{0};   // changes with each step; these three for the watch
+  atomic<std::uint32_t> steps{0};   // changes with each step; these four for the watch
   std::uint32_t watched_steps = 0;
   work_item* watched_item = nullptr;
-  atomic<work_item*> next{nullptr};  // what runs next
+  std::uint64_t watched_position = 0;
+  atomic<std::uint64_t> keeps{tasks_kept_together};  // how many that were resumed may wait without an offer
+  atomic<work_item*> next{nullptr};                  // what runs next
   run_queue queue;
   root_list roots;
 };
@@ -106,7 +108,10 @@ class task_places {
     for (std::uint64_t i = 0; i < share && i < run_queue::capacity / 2 && first_ != nullptr; ++i) {
       work_item& moved = *first_;
       detach(moved);  // first: whoever takes it from the queue owns its links
-      if (p.queue.push(moved)) continue;
+      if (p.queue.push(moved)) {
+        p.queue.offer();
+        continue;
+      }
       append(moved);
       break;
     }
@@ -127,7 +132,7 @@ class task_places {
     const unsigned start = random_below(count_);
     for (unsigned i = 0; i < count_; ++i) {
       place& victim = places_[(start + i) % count_];
-      if (&victim == &p) continue;
+      if (&victim == &p || !victim.queue.has_offer()) continue;
       work_item* first = nullptr;
       victim.queue.take_half([&](work_item& item) noexcept {
         if (first == nullptr)
@@ -135,14 +140,16 @@ class task_places {
         else
           p.queue.push(item);  // there is room: it was empty
       });
-      if (first != nullptr) return first;
+      if (first == nullptr) continue;
+      p.queue.offer();
+      return first;
     }
     return take_injected(p);
   }
   [[nodiscard]] bool has_work() const noexcept {
     if (injected_.load(seq_cst) != 0) return true;  // [scheduler.injected] seq_cst: as in append
     for (unsigned i = 0; i < count_; ++i)
-      if (!places_[i].queue.empty()) return true;
+      if (places_[i].queue.has_offer()) return true;
     return false;
   }
   /// Takes an item back. `here`: the place that this thread holds, or null. False: it is neither there nor in the shared queue.
@@ -186,11 +193,12 @@ class task_places {
     for (unsigned i = 0; i < count_; ++i) sum += places_[i].steps.load(relaxed);  // relaxed: compared, not used
     return sum;
   }
-  void look_at_next_slots() noexcept {
+  void look_at_places() noexcept {
     for (unsigned i = 0; i < count_; ++i) {
       place& p = places_[i];
       p.watched_steps = p.steps.load(relaxed);  // relaxed: compared, not used
       p.watched_item = p.next.load(acquire);    // [place.next] acquire: of use only if it can be taken
+      p.watched_position = p.queue.oldest();
     }
   }
   /// Takes what has been in the next slot since the look, while one step has taken all the time. Null: there is no such thing.

@@ -245,6 +245,99 @@ void abandoned_while_started() {
   require(ran == (ended ? 1 : 0), "what is refused or dropped does not run");
 }
 
+/// What a step waits for without the runtime's knowledge, so that it keeps its place.
+class unknown_event {
+ public:
+  void set() noexcept {
+    word_.store(1, rn::detail::release);
+    rn::detail::unpark(&word_, 1);
+  }
+  void wait() const noexcept {
+    while (word_.load(rn::detail::acquire) == 0) rn::detail::park(word_, 0);
+  }
+
+ private:
+  rn::detail::atomic<std::uint32_t> word_{0};
+};
+rn::task<> receive_and_set(rn::channel<int> from, unknown_event& event) {
+  static_cast<void>(co_await from.async_recv());
+  event.set();
+}
+/// A step resumes two coroutines, and lasts until both have run: one is in its place's next slot, and one in the queue.
+void resumed_while_a_step_stays() {
+  const rn::channel<int> first;
+  const rn::channel<int> second;
+  unknown_event one;
+  unknown_event two;
+  rn::runtime r(2);
+  r.go(receive_and_set(first, one));
+  r.go(receive_and_set(second, two));
+  r.go([](const rn::channel<int>& to, const rn::channel<int>& then, const unknown_event& a, const unknown_event& b) -> rn::task<> {
+    co_await to.async_send(1);
+    co_await then.async_send(2);
+    a.wait();
+    b.wait();
+  }(first, second, one, two));
+}
+/// A place is given up while what was resumed, and not offered, is in its queue.
+void given_up_with_what_is_kept() {
+  const rn::channel<int> first;
+  const rn::channel<int> second;
+  const rn::channel<int> answer;
+  rn::runtime r(1);
+  r.go([](const rn::channel<int>& from, const rn::channel<int>& to) -> rn::task<> {
+    static_cast<void>(co_await from.async_recv());
+    co_await to.async_send(1);
+  }(first, answer));
+  r.go([](const rn::channel<int>& from, const rn::channel<int>& blocks) -> rn::task<> {
+    static_cast<void>(co_await from.async_recv());
+    static_cast<void>(blocks.recv());
+  }(second, answer));
+  r.go([](const rn::channel<int>& to, const rn::channel<int>& then) -> rn::task<> {
+    co_await to.async_send(1);
+    co_await then.async_send(2);
+  }(first, second));
+}
+/// A step starts another, and lasts until that has run.
+void started_while_a_step_stays() {
+  unknown_event ran;
+  rn::runtime r(2);
+  r.go([&] {
+    rn::go([&] { ran.set(); });
+    ran.wait();
+  });
+}
+/// All places become idle, and the watch is about to end, when a step begins that resumes another one and lasts until that has run.
+void stays_when_the_watch_ends() {
+  const rn::channel<int> first;
+  const rn::channel<int> second;
+  unknown_event one;
+  unknown_event two;
+  rn::runtime r(2);
+  r.go(receive_and_set(first, one));
+  r.go(receive_and_set(second, two));
+  r.go([](const rn::channel<int>& to) -> rn::task<> { co_await to.async_send(1); }(first));
+  one.wait();
+  r.go([](const rn::channel<int>& to, const unknown_event& event) -> rn::task<> {
+    co_await to.async_send(2);
+    event.wait();
+  }(second, two));
+}
+/// Whoever takes several tasks from another place, or from the shared queue, has others take from it what it does not run.
+void taken_while_a_step_stays(bool from_outside) {
+  unknown_event ran;
+  rn::runtime r(2);
+  const auto start = [&](auto where) {
+    where([&] { ran.wait(); });
+    where([&] { ran.set(); });
+    where([] {});
+  };
+  if (from_outside)
+    start([&](auto f) { r.go(f); });
+  else
+    r.go([&, start] { start([](auto f) { rn::go(f); }); });
+}
+
 // The coroutine forms of what is not a channel
 
 void coroutine_waits_for_group() {
@@ -380,6 +473,17 @@ const enroll all([] {
   add_for_workers("runtime/thread meets coroutine", &thread_meets_coroutine);
   add_for_workers("runtime/many are started", &many_are_started);
   add_for_workers("runtime/started while others end", &started_while_others_end);
+  add_scenario({"runtime/given up with what is kept", waiting, &given_up_with_what_is_kept});
+  const auto add_for_two = [&](const std::string& name, const std::function<void()>& body) {
+    scenario s{name, waiting, body};
+    s.fewer_preemptions = 1;
+    add_scenario(s);
+  };
+  add_for_two("runtime/resumed while a step stays", &resumed_while_a_step_stays);
+  add_for_two("runtime/stays when the watch ends", &stays_when_the_watch_ends);
+  add_for_two("runtime/started while a step stays", &started_while_a_step_stays);
+  add_for_two("runtime/stolen while a step stays", [] { taken_while_a_step_stays(false); });
+  add_for_two("runtime/shared while a step stays", [] { taken_while_a_step_stays(true); });
   add_scenario({"runtime/blocking region", waiting, &blocking_region_gives_way});
   add_scenario({"runtime/question and answer", waiting, &question_and_answer});
   add_scenario({"runtime/drain", waiting, &drained});

@@ -48,6 +48,7 @@ inline constexpr int pauses_before_park = 0;
 inline constexpr unsigned yields_before_park = 0;
 inline constexpr std::size_t lingering_capacity = 2;
 inline constexpr std::uint64_t tasks_per_place = 4;
+inline constexpr std::uint64_t tasks_kept_together = 1;
 inline constexpr std::uint32_t blocks_in_batch = 0;  // the ledger has each block of a task
 
 [[maybe_unused]] inline const char* order_name(std::memory_order order) noexcept {
