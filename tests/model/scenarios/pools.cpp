@@ -241,22 +241,18 @@ void runtime_is_abandoned() {
 
 const enroll all([] {
   const std::vector<int> waiting{9, 10};
-  const auto add = [&](const char* name, void (*body)(), unsigned fewer = 0) {
-    scenario s{name, waiting, body};
-    s.fewer_preemptions = fewer;
-    add_scenario(std::move(s));
-  };
+  const auto add = [&](const char* name, void (*body)()) { add_scenario({name, waiting, body}); };
   add("worker_pool/submit, get, wait", &submitted_and_awaited);
   add("worker_pool/three jobs", &three_in_a_row);
   add("worker_pool/room, two wait", &two_wait_for_room);
   add("worker_pool/room, time", &room_against_time);
-  add("worker_pool/room, cancel", &room_against_cancel, 1);
-  add("worker_pool/close, submit", &closed_against_submit, 1);
-  add("worker_pool/destroy, submit", &destroyed_against_submit, 1);
+  add("worker_pool/room, cancel", &room_against_cancel);
+  add("worker_pool/close, submit", &closed_against_submit);
+  add("worker_pool/destroy, submit", &destroyed_against_submit);
   add("worker_pool/abandon, submit", &abandoned_against_submit);
   add("worker_pool/abandon, job waits for job", &abandoned_while_jobs_wait);
   add("worker_pool/drain up to a time", &drained_up_to_a_time);
-  add("worker_pool/context, submit", &context_against_submit, 1);
+  add("worker_pool/context, submit", &context_against_submit);
   add("worker_pool/context, job waits for job", &context_against_waiting_job);
   add("worker_pool/job waits for job", &job_waits_for_job);
   add("worker_pool/job waits for job up to a limit", &job_waits_up_to_a_limit);

@@ -314,8 +314,12 @@ void stays_when_the_watch_ends() {
   unknown_event one;
   unknown_event two;
   rn::runtime r(2);
-  r.go(receive_and_set(first, one));
-  r.go(receive_and_set(second, two));
+  r.go([](const rn::channel<int>& from, unknown_event& event, const rn::channel<int>& then, unknown_event& last) -> rn::task<> {
+    static_cast<void>(co_await from.async_recv());
+    event.set();
+    static_cast<void>(co_await then.async_recv());
+    last.set();
+  }(first, one, second, two));
   r.go([](const rn::channel<int>& to) -> rn::task<> { co_await to.async_send(1); }(first));
   one.wait();
   r.go([](const rn::channel<int>& to, const unknown_event& event) -> rn::task<> {
@@ -376,11 +380,14 @@ void tasks_in_tasks() {
 }
 
 void add_for_workers(const std::string& name, const std::function<void(unsigned)>& body) {
-  for (const unsigned workers : {1U, 2U}) {
-    scenario s{name + (workers == 1 ? "/1 worker" : "/2 workers"), {9, 10}, [body, workers] { body(workers); }};
-    s.fewer_preemptions = workers - 1;  // two workers and what they run are five threads
-    add_scenario(s);
-  }
+  for (const unsigned workers : {1U, 2U})
+    add_scenario({name + (workers == 1 ? "/1 worker" : "/2 workers"), {9, 10}, [body, workers] { body(workers); }});
+}
+/// For those with two workers, and a watch, whose steps are too many.
+void add_with_fewer_preemptions(const std::string& name, const std::function<void()>& body) {
+  scenario s{name, {9, 10}, body};
+  s.fewer_preemptions = 1;
+  add_scenario(s);
 }
 
 placed receive_one(const rn::channel<counted>& ch, const void* starter, bool& at_once) {
@@ -467,23 +474,20 @@ const enroll all([] {
   add_scenario({"coroutine/waits for a future", waiting, &coroutine_waits_for_future});
   add_scenario({"coroutine/waits for a counter", waiting, &coroutine_waits_for_counter});
   add_scenario({"coroutine/tasks in tasks", waiting, &tasks_in_tasks});
-  add_for_workers("runtime/functions meet", &functions_meet);
+  add_scenario({"runtime/functions meet/1 worker", waiting, [] { functions_meet(1); }});
+  add_with_fewer_preemptions("runtime/functions meet/2 workers", [] { functions_meet(2); });
   add_for_workers("runtime/coroutines meet", &coroutines_meet);
-  add_for_workers("runtime/function meets coroutine", &function_meets_coroutine);
+  add_scenario({"runtime/function meets coroutine/1 worker", waiting, [] { function_meets_coroutine(1); }});
+  add_with_fewer_preemptions("runtime/function meets coroutine/2 workers", [] { function_meets_coroutine(2); });
   add_for_workers("runtime/thread meets coroutine", &thread_meets_coroutine);
   add_for_workers("runtime/many are started", &many_are_started);
   add_for_workers("runtime/started while others end", &started_while_others_end);
   add_scenario({"runtime/given up with what is kept", waiting, &given_up_with_what_is_kept});
-  const auto add_for_two = [&](const std::string& name, const std::function<void()>& body) {
-    scenario s{name, waiting, body};
-    s.fewer_preemptions = 1;
-    add_scenario(s);
-  };
-  add_for_two("runtime/resumed while a step stays", &resumed_while_a_step_stays);
-  add_for_two("runtime/stays when the watch ends", &stays_when_the_watch_ends);
-  add_for_two("runtime/started while a step stays", &started_while_a_step_stays);
-  add_for_two("runtime/stolen while a step stays", [] { taken_while_a_step_stays(false); });
-  add_for_two("runtime/shared while a step stays", [] { taken_while_a_step_stays(true); });
+  add_with_fewer_preemptions("runtime/resumed while a step stays", &resumed_while_a_step_stays);
+  add_with_fewer_preemptions("runtime/stays when the watch ends", &stays_when_the_watch_ends);
+  add_scenario({"runtime/started while a step stays", waiting, &started_while_a_step_stays});
+  add_scenario({"runtime/stolen while a step stays", waiting, [] { taken_while_a_step_stays(false); }});
+  add_scenario({"runtime/shared while a step stays", waiting, [] { taken_while_a_step_stays(true); }});
   add_scenario({"runtime/blocking region", waiting, &blocking_region_gives_way});
   add_scenario({"runtime/question and answer", waiting, &question_and_answer});
   add_scenario({"runtime/drain", waiting, &drained});
