@@ -195,19 +195,17 @@ void thread_grows_old() {
 }
 
 /// The same where two of its tasks run at once.
-void add_on_two_cpus(std::string name, std::vector<int> proves, void (*body)(), unsigned fewer_preemptions = 0) {
-  scenario s{std::move(name) + "/two cpus", std::move(proves), [body] {
-               cpus = 2;
-               body();
-             }};
-  s.fewer_preemptions = fewer_preemptions;
-  add_scenario(s);
+void add_on_two_cpus(const std::string& name, const std::vector<int>& proves, void (*body)()) {
+  add_scenario({name + "/two cpus", proves, [body] {
+                  cpus = 2;
+                  body();
+                }});
 }
 
 const enroll all([] {
   const std::vector<int> waiting{9, 10};
   add_on_two_cpus("errgroup/failure, wait", waiting, &errgroup_failure_and_wait);
-  add_on_two_cpus("errgroup/failure cancels", waiting, &errgroup_failure_cancels, 1);
+  add_on_two_cpus("errgroup/failure cancels", waiting, &errgroup_failure_cancels);
   add_on_two_cpus("errgroup/two failures", waiting, &errgroup_two_failures);
   add_on_two_cpus("errgroup/limit, try_go", waiting, &errgroup_limit);
   add_scenario({"errgroup/failure, wait", waiting, &errgroup_failure_and_wait});

@@ -87,33 +87,33 @@ rn::errgroup_options on(rn::runtime& r) { return {.limit = 0, .collect_all = fal
 
 /// Two functions that meet at a rendezvous, one after the other in one place: the first gives its place up.
 void functions_meet(unsigned workers) {
-  rn::runtime r(workers);
-  rn::errgroup group({}, on(r));
   const rn::channel<int> ch;
   int got = 0;
-  group.go([&] { ch.send(7); });
-  group.go([&] { got = *ch.recv(); });
-  group.wait();
+  {
+    rn::runtime r(workers);
+    r.go([&] { ch.send(7); });
+    r.go([&] { got = *ch.recv(); });
+  }
   require(got == 7, "the value came over");
 }
 void coroutines_meet(unsigned workers) {
-  rn::runtime r(workers);
-  rn::errgroup group({}, on(r));
   const rn::channel<int> ch;
   int got = 0;
-  group.go([&]() -> rn::task<> { co_await ch.async_send(7); });
-  group.go([&]() -> rn::task<> { got = *co_await ch.async_recv(); });
-  group.wait();
+  {
+    rn::runtime r(workers);
+    r.go([&]() -> rn::task<> { co_await ch.async_send(7); });
+    r.go([&]() -> rn::task<> { got = *co_await ch.async_recv(); });
+  }
   require(got == 7, "the value came over");
 }
 void function_meets_coroutine(unsigned workers) {
-  rn::runtime r(workers);
-  rn::errgroup group({}, on(r));
   const rn::channel<int> ch;
   int got = 0;
-  group.go([&] { got = *ch.recv(); });
-  group.go([&]() -> rn::task<> { co_await ch.async_send(7); });
-  group.wait();
+  {
+    rn::runtime r(workers);
+    r.go([&] { got = *ch.recv(); });
+    r.go([&]() -> rn::task<> { co_await ch.async_send(7); });
+  }
   require(got == 7, "the value came over");
 }
 /// What the function has let go stands next in its place when it waits for the answer.
@@ -474,11 +474,9 @@ const enroll all([] {
   add_scenario({"coroutine/waits for a future", waiting, &coroutine_waits_for_future});
   add_scenario({"coroutine/waits for a counter", waiting, &coroutine_waits_for_counter});
   add_scenario({"coroutine/tasks in tasks", waiting, &tasks_in_tasks});
-  add_scenario({"runtime/functions meet/1 worker", waiting, [] { functions_meet(1); }});
-  add_with_fewer_preemptions("runtime/functions meet/2 workers", [] { functions_meet(2); });
+  add_for_workers("runtime/functions meet", &functions_meet);
   add_for_workers("runtime/coroutines meet", &coroutines_meet);
-  add_scenario({"runtime/function meets coroutine/1 worker", waiting, [] { function_meets_coroutine(1); }});
-  add_with_fewer_preemptions("runtime/function meets coroutine/2 workers", [] { function_meets_coroutine(2); });
+  add_for_workers("runtime/function meets coroutine", &function_meets_coroutine);
   add_for_workers("runtime/thread meets coroutine", &thread_meets_coroutine);
   add_for_workers("runtime/many are started", &many_are_started);
   add_for_workers("runtime/started while others end", &started_while_others_end);
