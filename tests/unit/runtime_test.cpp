@@ -45,6 +45,10 @@ rn::task<std::int64_t> sum_of(int n) {
   for (int i = 0; i < n; ++i) total += co_await answer(1);
   co_return total;
 }
+rn::task<> receive_and_count(rn::channel<int> from, support::counter& count) {
+  static_cast<void>(co_await from.async_recv());
+  support::add(count);
+}
 rn::task<int> receive(rn::channel<int> from) {
   const auto value = co_await from.async_recv();
   co_return value ? *value : -1;
@@ -471,10 +475,7 @@ TEST_CASE("a hand-over that is stuck behind a long step is taken over by a place
   for (int i = 0; i < 5; ++i) {
     const rn::channel<int> ch;
     support::counter flag{0};
-    auto b = r.async([&]() -> rn::task<> {
-      co_await ch.async_recv();
-      support::add(flag);
-    });
+    auto b = r.async(receive_and_count(ch, flag));
     support::wait_until_receiving(ch);
     auto a = r.async([&]() -> rn::task<bool> {
       co_await ch.async_send(1);
@@ -485,28 +486,42 @@ TEST_CASE("a hand-over that is stuck behind a long step is taken over by a place
   }
 }
 
+/// Two coroutines that wait, each for a value of its own, and count what comes.
+struct two_receivers {
+  explicit two_receivers(rn::runtime& r)
+      : one(r.async(receive_and_count(first, came))), two(r.async(receive_and_count(second, came))) {
+    support::wait_until_receiving(first);
+    support::wait_until_receiving(second);
+  }
+  [[nodiscard]] bool have_come(std::uint32_t n) const {
+    return spin_until([&] { return support::read(came) == n; });
+  }
+  /// Before the counter goes.
+  void end() {
+    first.close();
+    second.close();
+    one.get();
+    two.get();
+  }
+
+  rn::channel<int> first;
+  rn::channel<int> second;
+  support::counter came{0};
+  rn::future<void> one;
+  rn::future<void> two;
+};
+
 TEST_CASE("two hand-overs that are stuck behind a long step are taken over, the one in the next slot and the one in the queue") {
   rn::runtime r(2);
   for (int i = 0; i < 5; ++i) {
-    const rn::channel<int> first;
-    const rn::channel<int> second;
-    support::counter flag{0};
-    auto waits = [&](rn::channel<int> from) -> rn::task<> {
-      co_await from.async_recv();
-      support::add(flag);
-    };
-    auto b = r.async(waits, first);
-    auto c = r.async(waits, second);
-    support::wait_until_receiving(first);
-    support::wait_until_receiving(second);
+    two_receivers waiting(r);
     auto a = r.async([&]() -> rn::task<bool> {
-      co_await first.async_send(1);
-      co_await second.async_send(2);
-      co_return spin_until([&] { return support::read(flag) == 2; });
+      co_await waiting.first.async_send(1);
+      co_await waiting.second.async_send(2);
+      co_return waiting.have_come(2);
     });
     CHECK(a.get());
-    b.get();
-    c.get();
+    waiting.end();
   }
 }
 
@@ -540,30 +555,17 @@ TEST_CASE("a hand-over that is stuck behind a long step is taken over, whenever 
   rn::runtime r(2);
   int stuck = 0;
   for (int delay = 6000; delay <= 11000; delay += scaled(50, 100)) {
-    const rn::channel<int> first;
-    const rn::channel<int> second;
-    support::counter flag{0};
-    auto waits = [&](rn::channel<int> from) -> rn::task<> {
-      co_await from.async_recv();
-      support::add(flag);
-    };
-    auto b = r.async(waits, first);
-    auto c = r.async(waits, second);
-    support::wait_until_receiving(first);
-    support::wait_until_receiving(second);
+    two_receivers waiting(r);
     auto a = r.async([&]() -> rn::task<bool> {
-      co_await first.async_send(1);
-      if (!spin_until([&] { return support::read(flag) == 1; })) co_return false;
+      co_await waiting.first.async_send(1);
+      if (!waiting.have_come(1)) co_return false;
       const auto until = rn::clock::now() + std::chrono::microseconds(delay);
       spin_until([&] { return rn::clock::now() >= until; });
-      co_await second.async_send(1);
-      co_return spin_until([&] { return support::read(flag) == 2; });
+      co_await waiting.second.async_send(1);
+      co_return waiting.have_come(2);
     });
     if (!a.get()) ++stuck;
-    second.close();
-    first.close();
-    b.get();
-    c.get();
+    waiting.end();
     if (stuck == 2) break;
   }
   CHECK(stuck == 0);

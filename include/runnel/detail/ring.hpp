@@ -81,7 +81,7 @@ class ring {
             head_.load(seq_cst);  // [ring.head] seq_cst: sees every claim whose claimer saw no sender waiting
         const std::uint64_t again = tail_.load(seq_cst);  // [ring.tail] seq_cst: unchanged, so the ring was full when head was read
         if (again == tail && head + lap_size_ == tail) return trial::would_block;
-        if (again == tail) wait.pause();
+        if (again == tail) wait.pause(least_pause());
         tail = again;
         continue;
       }
@@ -113,7 +113,7 @@ class ring {
         const std::uint64_t again =
             head_.load(seq_cst);  // [ring.head] seq_cst: unchanged, so the ring was empty when tail was read
         if (again == head && (tail & ~closed_bit) == head) return (tail & closed_bit) != 0 ? trial::closed : trial::would_block;
-        if (again == head) wait.pause();
+        if (again == head) wait.pause(least_pause());
         head = again;
         continue;
       }
@@ -223,6 +223,10 @@ class ring {
   void check_invariants() const noexcept { RUNNEL_ASSERT(size() <= capacity_); }
 
  private:
+  /// For how long to wait for a slot that the other side has claimed and not left yet. At a large ring for as long as that side needs for
+  /// many: whoever takes each value as soon as it is there takes the line away on which the next one is being written, and goes on in step.
+  [[nodiscard]] unsigned least_pause() const noexcept { return capacity_ < lingering_capacity ? 0 : 5; }
+
   static constexpr std::uint64_t closed_bit = 1;
   static constexpr std::uint64_t full = 2;
 

@@ -2,7 +2,7 @@
 //
 // 1. Only the owner moves `tail_`; whoever moves `head_` by compare-exchange owns the items between its old and its new value.
 // 2. Items come out in the order in which they went in. At most `capacity` are in it; the owner takes half out when it is full.
-// 3. Others take while there is something that was offered: see scheduler.hpp, 3. What has not been offered its owner runs.
+// 3. Others take, half of all, while there is something that was offered. Until then all is the owner's: see scheduler.hpp, 3.
 // 4. A slot is read before head_ moves past it, and written only when head_ has: a thief that read an old item fails to move head_.
 #pragma once
 

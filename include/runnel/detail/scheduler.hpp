@@ -8,8 +8,9 @@
 //    offered: what was started, at once; what was resumed, if more than a few wait, if steps last, or if it has waited for a period of
 //    the watch. So tasks that hand values to each other in short steps stay together, and wake nobody.
 // 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
-// 5. No work is forgotten: who puts work in looks for an idle place afterwards; who makes a place idle looks for work afterwards; all four
-//    are seq_cst. While somebody searches nobody is woken: the last searcher to find something wakes another if there is more.
+// 5. No work is forgotten: who puts in, or offers, work looks for an idle place afterwards; who makes a place idle looks for work
+//    afterwards; all four are seq_cst. While somebody searches nobody is woken: the last searcher to find something wakes another if there
+//    is more. What is not offered its place runs: whoever gives a place up looks into its queue.
 // 6. What stays in a next slot, or in a queue without an offer, because the step before it takes long is found by the watch, which the
 //    first hand-off starts, and which ends when all places are idle.
 // 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.

@@ -89,7 +89,8 @@ inline void yield() noexcept { std::this_thread::yield(); }
 /// that comes within them is a hundred times cheaper than one that has to wake a thread.
 inline constexpr int pauses_before_park = 40;
 inline constexpr unsigned yields_before_park = 24;
-/// From this capacity on a channel's buffer is worth some pauses before its waiters queue: see lingers (channel_send.hpp).
+/// From this capacity on a channel's buffer is worth some pauses before its waiters queue, and where a slot is claimed and not filled
+/// yet: see lingers (channel_send.hpp) and least_pause (ring.hpp).
 inline constexpr std::size_t lingering_capacity = 64;
 /// Now and then a thread whose waits end in sleep yields for longer than it takes to wake one. Two that hand values to each other would
 /// otherwise go on to sleep only because the other one has to be woken first.
@@ -177,7 +178,9 @@ inline void unpark(const atomic<std::uint32_t>* word, int = 1) noexcept {
 /// Waits a little longer each time, for another thread to end a step that does not block: pauses, then yields, then sleeps.
 class backoff {
  public:
-  void pause() noexcept {
+  /// `least`: a round to begin with that is not the first; in one below six there are two to its power pauses.
+  void pause(unsigned least = 0) noexcept {
+    if (round_ < least) round_ = least;
     if (round_ < 6) {
       for (unsigned i = 0; i < 1U << round_; ++i) spin_hint();
     } else if (round_ < 40) {

@@ -1,8 +1,8 @@
 // The watch over the places of a runtime: a thread that looks now and then whether work waits in a place that could run elsewhere.
 //
 // 1. It takes what has been in a next slot for a period while one step took all the time.
-// 2. It offers what has been the oldest in a queue for a period, and wakes somebody for it: what was resumed waits behind a long step
-//    for two periods at most.
+// 2. It offers all of a queue whose oldest has waited for a period, and wakes somebody for it. So what is kept waits behind a long step for
+//    two periods at most, and behind short ones for one more for each that was before it.
 // 3. It says how much may be kept: what is over before another thread has woken up, if steps last as long as before. Long ones: nothing.
 // 4. One at a time. A hand-over that sees none starts it, and it ends when all places are idle: one of the two sees the other.
 #pragma once

@@ -189,7 +189,7 @@ inline void unpark(const atomic<std::uint32_t>* word, int count = 1, model::plac
 
 class backoff {
  public:
-  void pause(model::place at = model::place::current()) noexcept { model::give_way("backoff", at); }
+  void pause(unsigned /*least*/ = 0, model::place at = model::place::current()) noexcept { model::give_way("backoff", at); }
 };
 
 class mutex {
