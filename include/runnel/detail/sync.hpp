@@ -180,7 +180,7 @@ class backoff {
  public:
   /// `least`: a round to begin with that is not the first; in one below six there are two to its power pauses.
   void pause(unsigned least = 0) noexcept {
-    if (round_ < least) round_ = least;
+    round_ = round_ < least ? least : round_;
     if (round_ < 6) {
       for (unsigned i = 0; i < 1U << round_; ++i) spin_hint();
     } else if (round_ < 40) {
