@@ -151,11 +151,13 @@ class errgroup {
     return round_ended([deadline](selectable& end) { return detail::wait_event(end, deadline); });
   }
   /// For coroutines: `co_await group.async_wait()`. As the forms without async_. Cost: one allocation.
+  template <class = void>  // g++ compiles a coroutine that is no template in every file
   [[nodiscard]] task<> async_wait() {
     std::exception_ptr error;
     co_await core_.async_finish_round(nullptr, error);
     if (error != nullptr) std::rethrow_exception(std::move(error));
   }
+  template <class = void>
   [[nodiscard]] task<result<void>> async_wait(const context& ctx) {
     std::exception_ptr error;
     const status s = co_await core_.async_finish_round(&ctx, error);

@@ -16,9 +16,9 @@ class once_event final : public selectable {
  public:
   explicit once_event(once& from) noexcept : from_(&from) {}
   /// Throws: std::logic_error if this thread runs the function.
-  attempt try_now() override;
-  void join(wait_node& node) override;
-  bool leave(wait_node& node) noexcept override;
+  inline attempt try_now() override;  // inline: see deadline_scope
+  inline void join(wait_node& node) override;
+  inline bool leave(wait_node& node) noexcept override;
   bool finish(wait_node&) noexcept override { return true; }
   /// Once it has happened.
   [[nodiscard]] bool is_my_turn() const noexcept { return my_turn_; }

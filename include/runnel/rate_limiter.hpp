@@ -98,10 +98,12 @@ class rate_limiter {
   }
   /// For coroutines: `co_await limit.async_wait()`. As the forms without async_; one that is destroyed while it waits gives its tokens
   /// back. Cost: a frame.
+  template <class = void>
   [[nodiscard]] task<> async_wait(std::size_t n = 1) {
     refuse_more_than_burst("async_wait", n);
     return wait_as_coroutine(*this, n);
   }
+  template <class = void>
   [[nodiscard]] task<result<void>> async_wait(const context& ctx, std::size_t n = 1) {
     refuse_more_than_burst("async_wait", n);
     return wait_as_coroutine(ctx, *this, n);
@@ -149,11 +151,13 @@ class rate_limiter {
     sleep_until(mine.at());
     return detail::sent(status::ok);
   }
+  template <class = void>  // g++ compiles a coroutine that is no template in every file
   static task<> wait_as_coroutine(rate_limiter& source, std::size_t n) {
     pending mine(source.take(n, detail::never));
     if (!mine.is_due()) co_await async_sleep_until(mine.at());
     mine.keep();
   }
+  template <class = void>
   static task<result<void>> wait_as_coroutine(context ctx, rate_limiter& source, std::size_t n) {
     pending mine(source.take(n, latest(ctx)));
     if (!mine.ok()) co_return detail::sent(why_not(ctx));

@@ -17,9 +17,9 @@ namespace detail {
 class semaphore_event final : public selectable {
  public:
   semaphore_event(semaphore& from, std::int64_t permits) noexcept : from_(&from), permits_(permits) {}
-  attempt try_now() override;
-  void join(wait_node& node) override;
-  bool leave(wait_node& node) noexcept override;
+  inline attempt try_now() override;  // inline: see deadline_scope
+  inline void join(wait_node& node) override;
+  inline bool leave(wait_node& node) noexcept override;
   bool finish(wait_node&) noexcept override { return true; }
   /// Gives back what has been acquired for nobody.
   void give_back() noexcept;

@@ -62,6 +62,11 @@ inline const std::error_category& category() noexcept {
   static const immortal_category category;
   return category.instance;
 }
+/// What std::error_code() is, without a call into the standard library.
+inline const std::error_code& no_error() noexcept {
+  static const std::error_code none;
+  return none;
+}
 
 }  // namespace detail
 

@@ -14,9 +14,9 @@ namespace detail {
 class wait_group_event final : public selectable {
  public:
   explicit wait_group_event(wait_group& group) noexcept : group_(&group) {}
-  attempt try_now() override;
-  void join(wait_node& node) override;
-  bool leave(wait_node& node) noexcept override;
+  inline attempt try_now() override;  // inline: see deadline_scope
+  inline void join(wait_node& node) override;
+  inline bool leave(wait_node& node) noexcept override;
   bool finish(wait_node&) noexcept override { return true; }
 
  private:

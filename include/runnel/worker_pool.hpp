@@ -153,11 +153,13 @@ class worker_pool {
     return detail::sent(wait_until_drained("try_wait_until", detail::deadline_at(at)));
   }
   /// For coroutines: `co_await pool.async_wait()`. As the forms without async_. Cost: one allocation.
+  template <class = void>  // g++ compiles a coroutine that is no template in every file
   [[nodiscard]] task<> async_wait() {
     const bool is_job = co_await detail::pool_core::is_coroutine_of(&core_);
     core_.refuse_inside(is_job, "async_wait");
     co_await detail::happening_awaiter<rest_event>(core_, rest::drained);
   }
+  template <class = void>
   [[nodiscard]] task<result<void>> async_wait(const context& ctx) {
     const bool is_job = co_await detail::pool_core::is_coroutine_of(&core_);
     core_.refuse_inside(is_job, "async_wait");

@@ -26,7 +26,7 @@ LAYERS = [
     ("contract", "selectable"),
     ("waiting", "detail/wait"),
     ("engines", "detail/thread_cache detail/timer_queue detail/channel_core detail/future_core detail/guard_core detail/rw_core"),
-    ("engines", "detail/background_function detail/cancel_tree detail/run_queue detail/task_promise"),
+    ("engines", "detail/background_function detail/cancel_tree detail/run_queue detail/task_promise detail/work_inbox"),
     ("engines", "detail/cancel_tree_end detail/root_list"),
     ("engines", "detail/task_places"),
     ("engines", "detail/task_watch"),

@@ -52,4 +52,12 @@ fi
 echo "== include path"
 "$cxx" -std=c++20 -pthread -I "$source_dir/include" "$here/consumer.cpp" -o "$work/by_include_path"
 "$work/by_include_path"
-echo "consumers: 4 of 4 built and ran"
+
+echo "== included and not used"
+echo '#include <runnel/runnel.hpp>' > "$work/unused.cpp"
+"$cxx" -std=c++20 -pthread -I "$source_dir/include" -c "$work/unused.cpp" -o "$work/unused.o"
+if nm -C "$work/unused.o" | grep ' [TtWwVv] .*runnel::'; then
+  echo "a file that uses nothing has code of ours"
+  exit 1
+fi
+echo "consumers: 4 of 4 built and ran, and what is not used is not there"

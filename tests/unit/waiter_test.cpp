@@ -7,6 +7,11 @@
 #include <runnel/detail/waiter.hpp>
 #include <vector>
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
 #include "catch.hpp"
 #include "support.hpp"
 
@@ -218,5 +223,49 @@ TEST_CASE("B21 B31 a thread wakes by every resume, sees what came before it, and
     REQUIRE(written == 1);
   }
 }
+
+#if defined(__linux__)
+TEST_CASE(
+    "of threads that resume each other on one core, one sleeps without yields now and then, and less often where that does not "
+    "help") {
+  const int core = rd::this_core();
+  if (core < 0) return;  // it is not known there
+  std::deque<rd::thread_waiter> of_one;
+  std::deque<rd::thread_waiter> of_other;
+  for (unsigned i = 0; i < 8 * rd::waits_before_parting; ++i) {
+    of_one.emplace_back(false);
+    of_other.emplace_back(false);
+  }
+  const auto on_that_core = [core](auto steps) {
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(static_cast<std::size_t>(core), &only);
+    return ::pthread_setaffinity_np(::pthread_self(), sizeof only, &only) == 0 ? (steps(), rd::this_thread().parts_after) : 0;
+  };
+  unsigned one = 0;
+  unsigned other = 0;
+  {
+    support::crew crew;
+    crew.go([&] {
+      one = on_that_core([&] {
+        for (std::size_t i = 0; i < of_one.size(); ++i) {
+          of_other[i].resume();
+          of_one[i].wait();
+        }
+      });
+    });
+    crew.go([&] {
+      other = on_that_core([&] {
+        for (std::size_t i = 0; i < of_one.size(); ++i) {
+          of_other[i].wait();
+          of_one[i].resume();
+        }
+      });
+    });
+  }
+  CHECK(std::max(one, other) > rd::waits_before_parting);
+  CHECK(std::max(one, other) <= 5 * rd::waits_before_parting);  // after 1, 2, 3 and 4 times as many: more than there were
+}
+#endif
 
 }  // namespace waiter_test

@@ -330,8 +330,9 @@ class deadline_scope final : public cancel_scope, private timer_entry {
   void expire() noexcept { end(status::timed_out, nullptr, true); }
 
  private:
-  void on_end() noexcept override;
-  void detach() noexcept override;
+  // inline here already: with a function that is not, g++ would make the table of virtual functions in every file.
+  inline void on_end() noexcept override;
+  inline void detach() noexcept override;
   static void due(timer_entry& entry) noexcept;
 
   bool armed_ = false;  // written under the lock, before the end

@@ -17,6 +17,7 @@ RUNNEL_NOINLINE inline void context_node::destroy_elsewhere(context_node* node) 
 }
 
 inline void cancel_scope::end(status how, std::exception_ptr cause, bool keep_cause) noexcept {
+  if (settled_.load(acquire)) return;  // [cancel_scope.settled] acquire: the whole subtree has ended
   add_ref();
   const node_ref keep(this);  // whoever is woken may drop the scope
   claimed_waiters claimed;
@@ -35,7 +36,6 @@ inline void cancel_scope::end(status how, std::exception_ptr cause, bool keep_ca
     claimed.resume_all();
   } else {
     lock.unlock();
-    if (settled_.load(acquire)) return;  // [cancel_scope.settled] acquire: the whole subtree has ended
     const scoped_lock tree(tree_mutex);  // until whoever ends it is through
   }
 }

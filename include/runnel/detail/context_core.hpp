@@ -76,7 +76,7 @@ class context {
     return s != nullptr && s->done();
   }
   /// How it ended: empty while it is live, then status::canceled or status::timed_out.
-  [[nodiscard]] std::error_code err() const noexcept { return done() ? make_error_code(scope()->outcome()) : std::error_code(); }
+  [[nodiscard]] std::error_code err() const noexcept { return done() ? make_error_code(scope()->outcome()) : detail::no_error(); }
   /// Why it ended: null while it is live, then what was given to cancel() or as the deadline's cause, else a context_error.
   [[nodiscard]] std::exception_ptr cause() const noexcept { return done() ? scope()->cause() : nullptr; }
   /// Throws: context_error if it is done: its code() is err(), its cause() is cause().

@@ -153,6 +153,7 @@ class errgroup_core {
     return status::ok;
   }
   /// The same for a coroutine. A null context is no limit.
+  template <class = void>  // g++ compiles a coroutine that is no template in every file
   task<status> async_finish_round(const context* ctx, std::exception_ptr& error) {
     const bool stopped = parent_.done();
     std::uint64_t round = 0;

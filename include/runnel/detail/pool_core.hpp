@@ -83,6 +83,7 @@ class pool_core final : public resume_place, public pool_places {
     const status s = ctx == nullptr ? wait_event(room, deadline) : wait_event(*ctx, room);
     return admitted(s == status::ok ? room.outcome() : s);
   }
+  template <class = void>  // g++ compiles a coroutine that is no template in every file
   task<admission> async_wait_for_place(std::optional<caller_pin>& pin, const context* ctx) {
     const bool is_job = co_await is_coroutine_of(this);
     if (is_job) co_return admission::here;

@@ -8,7 +8,7 @@
 
 #include <runnel/context.hpp>
 #include <runnel/detail/future_core.hpp>
-#include <runnel/detail/resume.hpp>
+#include <runnel/detail/work_inbox.hpp>
 #include <runnel/task.hpp>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -88,17 +88,12 @@ class pool_queue {
   pool_queue() noexcept = default;
   pool_queue(const pool_queue&) = delete;
   pool_queue& operator=(const pool_queue&) = delete;
-  ~pool_queue() { RUNNEL_ASSERT(first_ == nullptr && inbox_.load(relaxed) == nullptr); }  // relaxed: nobody else has it any more
+  ~pool_queue() { RUNNEL_ASSERT(first_ == nullptr && inbox_.looks_empty()); }
 
   /// Under no lock. The job may be gone when this returns.
-  void push(pool_job& job) noexcept {
-    work_item* head = inbox_.load(relaxed);  // relaxed: compared when it is changed
-    job.next = head;
-    // [pool.inbox] seq_cst: before the look for a free worker (3)
-    while (!inbox_.compare_exchange(head, &job, seq_cst, relaxed)) job.next = head;
-  }
+  void push(pool_job& job) noexcept { inbox_.push(job); }
   /// Whether a job may have come that is not in the queue; for who becomes free.
-  [[nodiscard]] bool has_news() const noexcept { return inbox_.load(seq_cst) != nullptr; }  // [pool.inbox] seq_cst: as in push
+  [[nodiscard]] bool has_news() const noexcept { return !inbox_.empty(); }
 
   // Under the lock.
 
@@ -125,21 +120,12 @@ class pool_queue {
 
  private:
   void refill() noexcept {
-    if (inbox_.load(relaxed) == nullptr) return;            // relaxed: those who have to see a job look by has_news
-    work_item* newest = inbox_.exchange(nullptr, seq_cst);  // [pool.inbox] seq_cst: as in push
-    work_item* const last = newest;
-    work_item* after = nullptr;
-    while (newest != nullptr) {
-      work_item* const before = newest->next;
-      newest->next = after;
-      if (after != nullptr) after->previous = newest;
-      static_cast<pool_job*>(newest)->queued_ = true;
-      ++size_;
-      after = std::exchange(newest, before);
-    }
-    after->previous = last_;
-    (last_ == nullptr ? first_ : last_->next) = after;
-    last_ = last;
+    if (inbox_.looks_empty()) return;  // those who have to see a job look by has_news
+    const work_inbox::chain came = inbox_.take_all([](work_item& item) noexcept { static_cast<pool_job&>(item).queued_ = true; });
+    came.oldest->previous = last_;
+    (last_ == nullptr ? first_ : last_->next) = came.oldest;
+    last_ = came.newest;
+    size_ += came.count;
   }
   void unlink(pool_job& job) noexcept {
     (&job == first_ ? first_ : job.previous->next) = job.next;
@@ -150,7 +136,7 @@ class pool_queue {
     job.set_taken();
   }
 
-  alignas(cache_line) atomic<work_item*> inbox_{nullptr};  // the newest first
+  alignas(cache_line) work_inbox inbox_;
   alignas(cache_line) work_item* first_ = nullptr;
   work_item* last_ = nullptr;
   std::size_t size_ = 0;

@@ -4,9 +4,9 @@
 //    places, but for those that have come back from a wait and found no place: they finish the step that they are in.
 // 2. A place is held by a thread, or handed to one that is about to come, or on the list of idle places, which the lock guards.
 // 3. What a task resumes goes into its place's next slot, runs there next, and wakes nobody. What was there before goes into the place's
-//    queue, as what it starts; what comes from elsewhere goes into the shared queue, under the lock. Others take from a queue what was
-//    offered: what was started, at once; what was resumed, if more than a few wait, if steps last, or if it has waited for a period of
-//    the watch. So tasks that hand values to each other in short steps stay together, and wake nobody.
+//    queue, as what it starts; what comes from elsewhere goes into the inbox, and from there into the shared queue. Others take from a
+//    queue what was offered: what was started, at once; what was resumed, if more than a few wait, if steps last, or if it has waited for a
+//    period of the watch. So tasks that hand values to each other in short steps stay together, and wake nobody.
 // 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
 // 5. No work is forgotten: who puts in, or offers, work looks for an idle place afterwards; who makes a place idle looks for work
 //    afterwards; all four are seq_cst. While somebody searches nobody is woken: the last searcher to find something wakes another if there
@@ -251,8 +251,7 @@ class scheduler final : public resume_place, private watched_places {
     place* const here = place_of_this_thread();
     if (ended_.load(acquire) == abandoned) return item.drop();  // [scheduler.ended] acquire: nobody runs it any more
     if (here == nullptr) {
-      const scoped_lock lock(mutex_);
-      append(item);
+      put_in(item);
     } else if (here->queue.push(item)) {
       here->queue.offer();
     } else {
@@ -381,8 +380,8 @@ class scheduler final : public resume_place, private watched_places {
   // The end.
 
   /// Under the lock.
-  [[nodiscard]] bool is_drained() const noexcept {
-    bool all_done = threads_ == 0 && idle_.load(seq_cst) == count_ && injected_.load(relaxed) == 0;
+  [[nodiscard]] bool is_drained() noexcept {
+    bool all_done = threads_ == 0 && idle_.load(seq_cst) == count_ && shares_nothing();
     for (unsigned i = 0; all_done && i < count_; ++i) all_done = places_[i].roots.empty();
     return all_done;
   }

@@ -96,6 +96,10 @@ inline constexpr std::size_t lingering_capacity = 64;
 /// otherwise go on to sleep only because the other one has to be woken first.
 inline constexpr unsigned yields_of_a_long_wait = 96;
 inline constexpr unsigned sleeps_per_long_wait = 16;
+/// After so many waits in a row that were ended from the thread's own core, one sleeps without yields: whoever is woken is put on a core
+/// that is idle, while the system leaves two that yield to each other on one core for long. Where that has not helped, after so many more.
+inline constexpr unsigned waits_before_parting = 32;
+inline constexpr unsigned most_waits_before_parting = 1U << 14;
 
 /// How many tasks that are ready a place of a runtime keeps to itself; what is more goes to a queue that all share.
 inline constexpr std::uint64_t tasks_per_place = 256;
@@ -306,12 +310,14 @@ struct thread_slot {
   int pauses = pauses_before_park;       // before this thread's next wait yields: none helps if the other one needs its core
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see yield_until
   unsigned sleeps = 0;                   // how many of its waits yields did not end
-  unsigned transfers = 0;                // between coroutines, without going through a queue: see task_promise.hpp
-  bool runs_timers = false;              // the timer thread: no code of the user's runs there
-  task_thread* tasks = nullptr;          // while it runs tasks of a runtime: see blocking.hpp
-  task_cache* memory = nullptr;          // of a worker: see task_memory.hpp
-  const group_scope* groups = nullptr;   // whose functions it is in: see group_scope.hpp
-  const read_scope* reads = nullptr;     // what it reads, in functions: see rw_core.hpp
+  unsigned waits_on_one_core = 0;        // how many of its last waits were ended from its own core
+  unsigned parts_after = waits_before_parting;
+  unsigned transfers = 0;               // between coroutines, without going through a queue: see task_promise.hpp
+  bool runs_timers = false;             // the timer thread: no code of the user's runs there
+  task_thread* tasks = nullptr;         // while it runs tasks of a runtime: see blocking.hpp
+  task_cache* memory = nullptr;         // of a worker: see task_memory.hpp
+  const group_scope* groups = nullptr;  // whose functions it is in: see group_scope.hpp
+  const read_scope* reads = nullptr;    // what it reads, in functions: see rw_core.hpp
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;

@@ -1,13 +1,15 @@
 // The places of a runtime, and the work that waits in them and for them.
 //
 // 1. A place is held by one thread, which alone puts into its queue and its next slot, or is on the list of idle places.
-// 2. The idle list and the shared queue are changed under the lock only.
-// 3. An item is in one of: a next slot, a place's queue, the shared queue; whoever takes it out runs it, or puts it elsewhere.
+// 2. The idle list and the shared queue are changed under the lock only. What comes from elsewhere is put into the inbox under none, and
+//    goes from there into the shared queue, in order, when somebody looks for work.
+// 3. An item is in one of: a next slot, a place's queue, the inbox, the shared queue; whoever takes it out runs it, or puts it elsewhere.
 #pragma once
 
 #include <runnel/detail/root_list.hpp>
 #include <runnel/detail/run_queue.hpp>
 #include <runnel/detail/thread_cache.hpp>
+#include <runnel/detail/work_inbox.hpp>
 
 #include <new>
 
@@ -76,6 +78,11 @@ class task_places {
 
   // Work.
 
+  /// Under no lock, by a thread that is in no place here.
+  void put_in(work_item& item) noexcept { inbox_.push(item); }
+
+  // Under the lock.
+
   void append(work_item& item) noexcept {
     item.next = nullptr;
     item.previous = last_;
@@ -83,25 +90,46 @@ class task_places {
     last_ = &item;
     injected_.fetch_add(1, seq_cst);  // [scheduler.injected] seq_cst: before the look whether anybody is idle (5)
   }
+  /// Moves what was put in to the shared queue.
+  void empty_inbox() noexcept {
+    if (inbox_.looks_empty()) return;  // whoever has to see an item looks by has_work
+    // [scheduler.injected] seq_cst: first, so that whoever becomes idle meanwhile sees in one of the two that there is work.
+    injected_.fetch_add(1, seq_cst);
+    const work_inbox::chain came = inbox_.take_all([](work_item&) noexcept {});
+    came.oldest->previous = last_;
+    (last_ == nullptr ? first_ : last_->next) = came.oldest;
+    last_ = came.newest;
+    injected_.fetch_add(came.count - 1, seq_cst);  // [scheduler.injected] seq_cst: as in append
+  }
   void detach(work_item& item) noexcept {
     (item.previous == nullptr ? first_ : item.previous->next) = item.next;
     (item.next == nullptr ? last_ : item.next->previous) = item.previous;
     injected_.fetch_sub(1, relaxed);  // relaxed: under the lock, which whoever sees work takes
   }
   work_item* detach_first() noexcept {
+    empty_inbox();
     work_item* const item = first_;
     if (item != nullptr) detach(*item);
     return item;
   }
+  /// Nothing is in the shared queue, nor on its way there.
+  [[nodiscard]] bool shares_nothing() noexcept {
+    empty_inbox();
+    return first_ == nullptr;
+  }
+
+  // Under no lock.
+
   /// The place's queue is full: half of it goes to the shared queue.
   RUNNEL_NOINLINE void overflow(place& p, work_item& item) noexcept {
     const scoped_lock lock(mutex_);
+    empty_inbox();
     p.queue.take_half([this](work_item& moved) noexcept { append(moved); });
     append(item);
   }
   /// Takes from the shared queue one item, and this place's share of the others into its own.
   work_item* take_injected(place& p) noexcept {
-    if (injected_.load(seq_cst) == 0) return nullptr;  // [scheduler.injected] seq_cst: as in append
+    if (!has_injected()) return nullptr;
     const scoped_lock lock(mutex_);
     work_item* const item = detach_first();
     const std::uint64_t share = injected_.load(relaxed) / count_;  // relaxed: under the lock
@@ -146,8 +174,12 @@ class task_places {
     }
     return take_injected(p);
   }
+  /// Whether there may be something in the shared queue, or the inbox.
+  [[nodiscard]] bool has_injected() const noexcept {
+    return !inbox_.empty() || injected_.load(seq_cst) != 0;  // [scheduler.injected] seq_cst: as in append
+  }
   [[nodiscard]] bool has_work() const noexcept {
-    if (injected_.load(seq_cst) != 0) return true;  // [scheduler.injected] seq_cst: as in append
+    if (has_injected()) return true;
     for (unsigned i = 0; i < count_; ++i)
       if (places_[i].queue.has_offer()) return true;
     return false;
@@ -160,6 +192,7 @@ class task_places {
       if (here->queue.retract(item)) return true;
     }
     const scoped_lock lock(mutex_);
+    empty_inbox();
     for (work_item* at = first_; at != nullptr; at = at->next) {
       if (at != &item) continue;
       detach(item);
@@ -210,7 +243,8 @@ class task_places {
 
   const unsigned count_;
   place* const places_;
-  atomic<unsigned> idle_{0};
+  alignas(cache_line) work_inbox inbox_;
+  alignas(cache_line) atomic<unsigned> idle_{0};
   atomic<unsigned> searching_{0};
   alignas(cache_line) mutable mutex mutex_;
   place* idle_places_ = nullptr;

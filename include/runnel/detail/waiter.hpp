@@ -222,14 +222,23 @@ class thread_waiter : public waiter {
   static bool has_passed(time_point deadline) noexcept { return deadline != never && now() >= deadline; }
 
   RUNNEL_NOINLINE bool wait_slow(time_point deadline) noexcept {
-    if (!wait_without_pauses(deadline)) return false;
+    thread_slot& self = this_thread();
+    const bool parts = self.waits_on_one_core >= self.parts_after;
+    if (!wait_without_pauses(deadline, parts)) return false;
     const int here = this_core();
-    this_thread().pauses = here >= 0 && here == resumed_on_ ? 0 : pauses_before_park;
+    const bool on_one_core = here >= 0 && here == resumed_on_;
+    self.pauses = on_one_core ? 0 : pauses_before_park;
+    self.waits_on_one_core = on_one_core && !parts ? self.waits_on_one_core + 1 : 0;
+    if (!on_one_core)
+      self.parts_after = waits_before_parting;
+    else if (parts && self.parts_after < most_waits_before_parting)
+      self.parts_after += waits_before_parting;
     return true;
   }
-  bool wait_without_pauses(time_point deadline) noexcept {
+  bool wait_without_pauses(time_point deadline, bool parts) noexcept {
     // Yields help where the counterparty shares this core or is about to come.
-    if (yield_until([&] { return state_.load(acquire) == done || has_passed(deadline); }))  // [thread_waiter.state] as above
+    if (!parts &&
+        yield_until([&] { return state_.load(acquire) == done || has_passed(deadline); }))  // [thread_waiter.state] as above
       if (state_.load(acquire) == done) return true;
     const blocking_scope blocking;
     std::uint32_t seen = waiting;

@@ -59,7 +59,7 @@ struct shared_state {
       "  --compare        searches pruned and unpruned, and fails unless both come to the same ends\n"
       "  --list           the scenarios\n"
       "  --invariants     which scenarios prove which invariant\n"
-      "  --table          a line for each scenario\n"
+      "  --table          a line for each scenario, when it ends\n"
       "  --expect-failure ends well if a scenario fails, and says after how many executions\n"
       "--replay 'name:decisions', or RUNNEL_MODEL_REPLAY='name:decisions' replays one schedule with a trace.");
   std::exit(2);
@@ -167,6 +167,17 @@ void note_progress() {
   reported = current->executions;
 }
 
+/// Whether its exhaustive search was ended before it was through, and that was not meant.
+bool is_cut(const scenario& s, const verdict& v) { return !v.failed && !v.exhausted && s.most_executions == 0; }
+/// The line of `--table`.
+void print_line(const scenario& s, const verdict& v) {
+  const char* const how = v.failed ? "FAILED   " : v.exhausted ? "exhausted" : is_cut(s, v) ? "CUT OFF  " : "sampled  ";
+  std::printf("%-44s bound %u %s %12llu executions %10llu states %8llu ends %8.2f s\n", s.name.c_str(), v.bound, how,
+              static_cast<unsigned long long>(v.exhaustive), static_cast<unsigned long long>(v.states),
+              static_cast<unsigned long long>(v.ends), v.seconds);
+  std::fflush(stdout);
+}
+
 [[noreturn]] void work(const std::vector<const scenario*>& list, const options& o) {
   for (;;) {
     const std::uint32_t i = shared->next.fetch_add(1, std::memory_order_relaxed);
@@ -177,6 +188,7 @@ void note_progress() {
     current = &v;
     model::explore(*list[i], o.what, v, &note_progress);
     note_progress();
+    if (o.table) print_line(*list[i], v);
     if (v.failed && !o.expect_failure) model::shrink(*list[i], v);
     if (v.failed && o.expect_failure) shared->stop.store(true, std::memory_order_relaxed);
   }
@@ -242,16 +254,9 @@ int run_all(const std::vector<const scenario*>& list, const options& o) {
       std::snprintf(v.message, sizeof v.message, "the process ended");
     }
     if (v.failed) ++failed;
-    const bool is_cut_off = v.finished && !v.failed && !v.exhausted && list[i]->most_executions == 0;
+    const bool is_cut_off = v.finished && is_cut(*list[i], v);
     if (is_cut_off) ++cut_off;
-    if (o.table || is_cut_off)
-      std::printf("%-44s bound %u %s %12llu executions %10llu states %8llu ends %8.2f s\n", list[i]->name.c_str(), v.bound,
-                  v.failed      ? "FAILED   "
-                  : v.exhausted ? "exhausted"
-                  : is_cut_off  ? "CUT OFF  "
-                                : "sampled  ",
-                  static_cast<unsigned long long>(v.exhaustive), static_cast<unsigned long long>(v.states),
-                  static_cast<unsigned long long>(v.ends), v.seconds);
+    if (is_cut_off && !o.table) print_line(*list[i], v);
     if (v.failed) {
       const char* const name = *v.smallest != 0 ? v.smallest : list[i]->name.c_str();
       std::printf("\n%s fails (%s, execution %llu)%s%s:\n  %s\n  replay: RUNNEL_MODEL_REPLAY='%s:%s' runnel_model\n",

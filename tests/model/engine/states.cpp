@@ -16,8 +16,8 @@ bool known_states::add(std::uint64_t state, std::uint32_t left) {
     *place = entry;
     return true;
   }
-  if (used_ * 2 >= table_.size()) {
-    if (used_ >= most / 2) return true;
+  if (used_ >= table_.size() / 4 * 3) {
+    if (table_.size() >= most) return true;
     grow();
     place = &place_of(state);
   }

@@ -35,7 +35,7 @@ class known_states {
 
  private:
   static constexpr std::uint64_t left_mask = 15;
-  static constexpr std::size_t most = std::size_t{1} << 27U;  // 1 GB; what comes after them is explored as often as it is met
+  static constexpr std::size_t most = std::size_t{1} << 30U;  // 8 GB; what comes after them is explored as often as it is met
 
   std::uint64_t& place_of(std::uint64_t state) noexcept;
   void grow();

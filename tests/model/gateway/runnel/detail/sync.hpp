@@ -46,6 +46,8 @@ inline constexpr std::size_t cache_line = 64;
 inline constexpr time_point never = time_point::max();
 inline constexpr int pauses_before_park = 0;
 inline constexpr unsigned yields_before_park = 0;
+inline constexpr unsigned waits_before_parting = 1;
+inline constexpr unsigned most_waits_before_parting = 1;
 inline constexpr std::size_t lingering_capacity = 2;
 inline constexpr std::uint64_t tasks_per_place = 4;
 inline constexpr std::uint64_t tasks_kept_together = 1;
@@ -289,6 +291,8 @@ struct thread_slot {
   std::uint64_t random_state = 0;
   int pauses = pauses_before_park;
   unsigned yields = yields_before_park;
+  unsigned waits_on_one_core = 0;
+  unsigned parts_after = waits_before_parting;
   unsigned transfers = 0;
   bool runs_timers = false;
   task_thread* tasks = nullptr;
