@@ -10,13 +10,16 @@
 A benchmark is called WORKLOAD/DETAIL/SUBJECT, and those that differ in SUBJECT only are a row. A PROGRAM is a program of Google Benchmark,
 a folder of them, or the folder of a Go or Rust program, which is built first; it lists its names and prints lines of "NAME NANOSECONDS".
 Times are those of the machine as it is, in nanoseconds per item (W5: per round trip; W1, W9, G2: per operation; W10, W11 errgroup, G4: per
-task; W11 cancel, G3: per child; W12, G5: per hop; W13: per value; W14: per job; L1: per request). A counter of a benchmark is a row of its
-own: bytes per task, percentiles in nanoseconds. What counts is the ratio to runnel in the same run, which follows each peer's figure: over
+task; W11 cancel, G3: per child; W12, G5: per hop; W13: per value; W14: per job; L1: per request; L3: of a core, in a second of waiting). A
+counter of a benchmark is a row of its own: bytes per task, percentiles in nanoseconds, switches of threads in all. What counts is the ratio to runnel in the same run, which follows each peer's figure: over
 one, runnel is ahead. The spread is half the distance of the quartiles.
 
 A round takes each row in turn, and its subjects one after the other. Rows of growth (G) and latency (L) are taken in the first round only.
 A row is disturbed if a fixed computation before it took more than a tenth longer than its median, or if others used more than a tenth of
-a core meanwhile, or the host of a virtual machine did; it is repeated once at the end of its round, and marked if that does not help.
+a core meanwhile, or the host of a virtual machine did, or if the cores were far from each other before or after it: with --probe a
+program says how long a cache line takes to the other core and back, which is several times as long where the host has moved a core to another
+part of its machine. A row waits for that to pass, is repeated at the end of its round, and marked if neither helps. A marked
+round of a row is left out where most of its rounds are not.
 """
 
 import argparse
@@ -36,6 +39,7 @@ import results as kept
 
 DEBIAN_CRATES = "/usr/share/cargo/registry"
 TOLERANCE = 0.1
+FAR = 1.5  # times as long as at best, from core to core
 
 
 class Google:
@@ -46,7 +50,11 @@ class Google:
 
     def names(self):
         listed = subprocess.run([self.program, "--benchmark_list_tests"], check=True, stdout=subprocess.PIPE, text=True).stdout
-        return [name.removesuffix("/manual_time") for name in listed.split()]
+        return [self.short(name) for name in listed.split()]
+
+    @staticmethod
+    def short(name):
+        return re.sub(r"(/iterations:\d+)?/manual_time$", "", name)
 
     def run(self, row, seconds):
         command = [self.program, "--benchmark_format=json", f"--benchmark_min_time={seconds}", f"--benchmark_filter=^{row}/"]
@@ -54,10 +62,10 @@ class Google:
         for entry in json.loads(output)["benchmarks"]:
             if entry.get("error_occurred") or entry["time_unit"] != "ns":
                 sys.exit(f"{self.program}: {entry['name']}: {entry.get('error_message', 'the time is not in ns')}")
-            name = entry["run_name"].removesuffix("/manual_time")
+            name = self.short(entry["run_name"])
             yield name, entry["real_time"]
             row, _, subject = name.rpartition("/")
-            for counter in ("bytes", "p50", "p99", "p999"):
+            for counter in ("bytes", "p50", "p99", "p999", "switches"):
                 if counter in entry:
                     yield f"{row}_{counter}/{subject}", entry[counter]
 
@@ -167,25 +175,57 @@ class Machine:
         return max(0.0, others - grain, stolen - self.stolen - grain) / seconds
 
 
+class Distance:
+    """Whether the cores are farther from each other than they were at best."""
+
+    def __init__(self, program, patience):
+        self.program = program
+        self.least = float("inf")
+        self.patience = patience  # the seconds that may still be waited, in all
+
+    def factor(self):
+        if self.program is None:
+            return 1.0
+        now = float(subprocess.run([self.program], check=True, stdout=subprocess.PIPE, text=True).stdout)
+        self.least = min(self.least, now)
+        return now / self.least if self.least > 0 else 1.0
+
+    def wait_until_near(self):
+        """Returns: the last factor."""
+        while (factor := self.factor()) > FAR and self.patience > 0:
+            time.sleep(0.2)
+            self.patience -= 0.2
+        return factor
+
+
 class Run:
     def __init__(self, programs, arguments):
         self.seconds = arguments.seconds
+        self.distance = Distance(arguments.probe, 1200 * arguments.seconds * arguments.rounds)
+        self.spoiled = []  # figures of disturbed rounds
         self.rows = collections.defaultdict(list)  # of each row: the programs that know it
         for program in programs:
             for row in dict.fromkeys(name.rpartition("/")[0] for name in program.names() if re.search(arguments.only, name)):
                 self.rows[row].append(program)
         self.calibrations = [calibrate() for _ in range(9)]
+        for _ in range(100):  # long enough for a phase in which they are near
+            self.distance.factor()
+            time.sleep(self.seconds)
         self.only = arguments.only
 
     def measure(self, row):
         """Returns: the figures, and why they are not to be trusted, if so."""
+        far = self.distance.wait_until_near()
         self.calibrations.append(calibrate())
         slower = self.calibrations[-1] / statistics.median(self.calibrations) - 1
         machine = Machine()
         figures = [pair for program in self.rows[row] for pair in program.run(row, self.seconds) if re.search(self.only, pair[0])]
         busy = machine.disturbance()
+        far = max(far, self.distance.factor())
         if slower > TOLERANCE:
             return figures, f"a fixed computation took {slower:.0%} longer than its median"
+        if far > FAR:
+            return figures, f"a cache line took {far:.1f} times as long from core to core as at best"
         return figures, f"others used {busy:.2f} of a core" if busy > TOLERANCE else None
 
     def round(self, number, into):
@@ -200,12 +240,22 @@ class Run:
         reasons = []
         for row in again:
             figures, why = self.measure(row)
-            self.keep(figures, into)
-            if why is not None:
-                into.disturbed.update(name for name, _ in figures)
+            if why is None:
+                self.keep(figures, into)
+            else:
+                self.spoiled.append(figures)
                 reasons.append(f"{row} ({why})")
         if reasons:
             print(f"note: round {number + 1}: disturbed, also when repeated: {', '.join(reasons)}", file=sys.stderr)
+
+    def keep_spoiled(self, rounds, into):
+        """Keeps what was disturbed of those that have not been measured undisturbed in most rounds, and marks it."""
+        for figures in self.spoiled:
+            names = [name for name, _ in figures]
+            wanted = 1 if names[0][0] in "GL" else rounds // 2 + 1
+            if min(len(into.samples[name]) for name in names) < wanted:
+                self.keep(figures, into)
+                into.disturbed.update(names)
 
     @staticmethod
     def keep(figures, into):
@@ -231,6 +281,7 @@ def measured(arguments):
         run = Run(list(programs_of(arguments.programs, into, missing)), arguments)
         for number in range(arguments.rounds):
             run.round(number, found)
+        run.keep_spoiled(arguments.rounds, found)
     if not found.samples:
         sys.exit("no benchmark has run")
     return found
@@ -244,6 +295,7 @@ def main():
     parser.add_argument("--only", default=".", metavar="REGEX", help="the benchmarks with these names")
     parser.add_argument("--build", metavar="FOLDER", help="where the Go and Rust programs are built, to be faster the next time")
     parser.add_argument("--missing", action="append", default=[], metavar="PEER=PACKAGE", help="a peer that the build has left out")
+    parser.add_argument("--probe", metavar="PROGRAM", help="prints how long a cache line takes from core to core and back")
     parser.add_argument("--save", metavar="FILE", help="keep the raw results")
     parser.add_argument("--against", metavar="FILE", help="compare with these results, of an earlier run")
     parser.add_argument("--show", metavar="FILE", help="show these results, and measure nothing")

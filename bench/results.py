@@ -122,7 +122,7 @@ def print_all(results):
                     cell = number(subjects[subject])
                     if spread := results.spread(row, subject):
                         cell += f" ± {spread:.2g}"
-                    if subject != BASE and BASE in subjects:
+                    if subject != BASE and subjects.get(BASE, 0) > 0:
                         cell += f" ({subjects[subject] / subjects[BASE]:.2f})"
                     if f"{row}/{subject}" in results.disturbed:
                         cell += " *"
