@@ -108,33 +108,54 @@ class task_cache {
   /// Throws: std::bad_alloc.
   void* take(std::size_t index) {
     shelf& s = shelves_[index];
-    if (s.loose == nullptr) {
-      s.loose = s.batch != nullptr ? std::exchange(s.batch, nullptr) : task_memory_depot::instance().take_batch(index);
-      if (s.loose == nullptr) return free_block::from_heap(index);
-      s.count = blocks_in_batch;
-    }
-    --s.count;
-    return std::exchange(s.loose, s.loose->next);
+    return s.loose != nullptr ? s.take_loose() : take_of_another_batch(index);
   }
   void give(std::size_t index, void* memory) noexcept {
     shelf& s = shelves_[index];
-    if (s.count == blocks_in_batch) {
-      if (s.batch != nullptr) task_memory_depot::instance().give_batch(index, s.batch);
-      s.batch = std::exchange(s.loose, nullptr);
-      s.count = 0;
-    }
-    ++s.count;
-    s.loose = ::new (memory) free_block{s.loose, nullptr};
+    if (s.count == blocks_in_batch) return give_after_batch(index, memory);
+    s.put_loose(memory);
   }
 
  private:
   struct shelf {
+    void* take_loose() noexcept {
+      --count;
+      return std::exchange(loose, loose->next);
+    }
+    void put_loose(void* memory) noexcept {
+      ++count;
+      loose = ::new (memory) free_block{loose, nullptr};
+    }
+
     free_block* loose = nullptr;
     free_block* batch = nullptr;  // a whole one, or none
     std::uint32_t count = 0;      // of the loose ones, at most a batch
   };
+
+  // One in sixty-four comes here: not inlined, so that the others save no registers.
+
+  RUNNEL_NOINLINE void* take_of_another_batch(std::size_t index) {
+    shelf& s = shelves_[index];
+    s.loose = s.batch != nullptr ? std::exchange(s.batch, nullptr) : task_memory_depot::instance().take_batch(index);
+    if (s.loose == nullptr) return free_block::from_heap(index);
+    s.count = blocks_in_batch;
+    return s.take_loose();
+  }
+  RUNNEL_NOINLINE void give_after_batch(std::size_t index, void* memory) noexcept {
+    shelf& s = shelves_[index];
+    if (s.batch != nullptr) task_memory_depot::instance().give_batch(index, s.batch);
+    s.batch = std::exchange(s.loose, nullptr);
+    s.count = 0;
+    s.put_loose(memory);
+  }
+
   std::array<shelf, free_block::sizes> shelves_;
 };
+
+RUNNEL_NOINLINE inline void* allocate_for_no_worker(std::size_t index) {
+  void* const single = task_memory_depot::instance().take_one(index);
+  return single != nullptr ? single : free_block::from_heap(index);
+}
 
 // Not inlined, as current_place(): a coroutine may be on another thread at each look.
 
@@ -144,9 +165,8 @@ RUNNEL_NOINLINE inline void* allocate_for_task(std::size_t size, std::size_t ali
   const std::size_t index = free_block::index_of(size);
   if (index >= free_block::sizes) return ::operator new(size);
   if (blocks_in_batch == 0) return free_block::from_heap(index);
-  if (task_cache* const mine = this_thread().memory) return mine->take(index);
-  void* const single = task_memory_depot::instance().take_one(index);
-  return single != nullptr ? single : free_block::from_heap(index);
+  task_cache* const mine = this_thread().memory;
+  return mine != nullptr ? mine->take(index) : allocate_for_no_worker(index);
 }
 /// Takes back what allocate_for_task(size, alignment) has given.
 RUNNEL_NOINLINE inline void release_for_task(void* memory, std::size_t size,
