@@ -10,7 +10,8 @@
 // 4. A thread that is about to sleep in a wait gives its place up: to another thread if there is work, else to the idle list.
 // 5. No work is forgotten: who puts in, or offers, work looks for an idle place afterwards; who makes a place idle looks for work
 //    afterwards; all four are seq_cst. While somebody searches nobody is woken: the last searcher to find something wakes another if there
-//    is more. What is not offered its place runs: whoever gives a place up looks into its queue.
+//    is more; and who sees that there is work once its place is idle searches for it. What is not offered its place runs: whoever gives a
+//    place up looks into its queue.
 // 6. What stays in a next slot, or in a queue without an offer, because the step before it takes long is found by the watch, which the
 //    first hand-off starts, and which ends when all places are idle.
 // 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
@@ -308,7 +309,10 @@ class scheduler final : public resume_place, private watched_places {
         return item;
       }
       stop_searching(p, false);
-      if (!become_idle(p)) continue;
+      if (!become_idle(p)) {
+        start_searching(p);  // for what has come meanwhile, and woke nobody since somebody searched (5)
+        continue;
+      }
       me.here = nullptr;
       return nullptr;
     }
@@ -316,8 +320,7 @@ class scheduler final : public resume_place, private watched_places {
   work_item* search(place& p) noexcept {
     if (!p.searching) {
       if (2 * searching_.load(relaxed) >= count_ && count_ > 1) return nullptr;  // relaxed: a hint, so that not all search at once
-      p.searching = true;
-      searching_.fetch_add(1, seq_cst);  // [scheduler.searching] seq_cst: as in take_idle
+      start_searching(p);
     }
     for (int i = 0;;) {
       if (work_item* const item = steal(p)) return item;
@@ -328,6 +331,10 @@ class scheduler final : public resume_place, private watched_places {
     work_item* item = nullptr;
     yield_until([&] { return (item = steal(p)) != nullptr; });
     return item;
+  }
+  void start_searching(place& p) noexcept {
+    p.searching = true;
+    searching_.fetch_add(1, seq_cst);  // [scheduler.searching] seq_cst: as in take_idle
   }
   void stop_searching(place& p, bool found) noexcept {
     if (!p.searching) return;

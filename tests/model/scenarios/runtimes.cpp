@@ -342,6 +342,33 @@ void taken_while_a_step_stays(bool from_outside) {
     r.go([&, start] { start([](auto f) { rn::go(f); }); });
 }
 
+/// Whoever takes one task from the shared queue leaves the other one there, for a place that is becoming idle.
+void left_while_a_step_stays() {
+  unknown_event ran;
+  rn::runtime r(2);
+  r.go([] {});
+  r.go([&] { ran.wait(); });
+  r.go([&] { ran.set(); });
+}
+/// The same by one that has been at work, and did not search, while the other place becomes idle.
+void left_by_one_at_work() {
+  unknown_event at_work;
+  unknown_event goes_on;
+  unknown_event other_began;
+  unknown_event ran;
+  rn::runtime r(2);
+  r.go([&] {
+    at_work.set();
+    goes_on.wait();
+  });
+  at_work.wait();
+  r.go([&] { other_began.set(); });
+  other_began.wait();
+  r.go([&] { ran.wait(); });
+  r.go([&] { ran.set(); });
+  goes_on.set();
+}
+
 // The coroutine forms of what is not a channel
 
 void coroutine_waits_for_group() {
@@ -486,6 +513,8 @@ const enroll all([] {
   add_scenario({"runtime/started while a step stays", waiting, &started_while_a_step_stays});
   add_scenario({"runtime/stolen while a step stays", waiting, [] { taken_while_a_step_stays(false); }});
   add_scenario({"runtime/shared while a step stays", waiting, [] { taken_while_a_step_stays(true); }});
+  add_scenario({"runtime/left while a step stays", waiting, &left_while_a_step_stays});
+  add_scenario({"runtime/left by one at work", waiting, &left_by_one_at_work});
   add_scenario({"runtime/blocking region", waiting, &blocking_region_gives_way});
   add_scenario({"runtime/question and answer", waiting, &question_and_answer});
   add_scenario({"runtime/drain", waiting, &drained});
