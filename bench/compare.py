@@ -39,6 +39,7 @@ import results as kept
 
 DEBIAN_CRATES = "/usr/share/cargo/registry"
 TOLERANCE = 0.1
+ONCE = "GL"  # how the names of rows begin that are taken in the first round only
 FAR = 1.5  # times as long as at best, from core to core
 
 
@@ -182,6 +183,10 @@ class Distance:
         self.program = program
         self.least = float("inf")
         self.patience = patience  # the seconds that may still be waited, in all
+        begin = time.monotonic()
+        while program is not None and time.monotonic() - begin < patience / 40:  # a quarter of a minute: some phases of near and far
+            self.factor()
+            time.sleep(0.1)
 
     def factor(self):
         if self.program is None:
@@ -208,9 +213,6 @@ class Run:
             for row in dict.fromkeys(name.rpartition("/")[0] for name in program.names() if re.search(arguments.only, name)):
                 self.rows[row].append(program)
         self.calibrations = [calibrate() for _ in range(9)]
-        for _ in range(100):  # long enough for a phase in which they are near
-            self.distance.factor()
-            time.sleep(self.seconds)
         self.only = arguments.only
 
     def measure(self, row):
@@ -230,7 +232,7 @@ class Run:
 
     def round(self, number, into):
         again = []
-        rows = sorted((row for row in self.rows if number == 0 or row[0] not in "GL"), key=kept.row_order)
+        rows = sorted((row for row in self.rows if number == 0 or row[0] not in ONCE), key=kept.row_order)
         for row in rows:
             figures, why = self.measure(row)
             if why is None:
@@ -252,7 +254,7 @@ class Run:
         """Keeps what was disturbed of those that have not been measured undisturbed in most rounds, and marks it."""
         for figures in self.spoiled:
             names = [name for name, _ in figures]
-            wanted = 1 if names[0][0] in "GL" else rounds // 2 + 1
+            wanted = 1 if names[0][0] in ONCE else rounds // 2 + 1
             if min(len(into.samples[name]) for name in names) < wanted:
                 self.keep(figures, into)
                 into.disturbed.update(names)

@@ -16,7 +16,8 @@ class once_event final : public selectable {
  public:
   explicit once_event(once& from) noexcept : from_(&from) {}
   /// Throws: std::logic_error if this thread runs the function.
-  inline attempt try_now() override;  // inline: see deadline_scope
+  // inline here already: as in detail/cancel_tree.hpp
+  inline attempt try_now() override;
   inline void join(wait_node& node) override;
   inline bool leave(wait_node& node) noexcept override;
   bool finish(wait_node&) noexcept override { return true; }

@@ -17,7 +17,8 @@ namespace detail {
 class semaphore_event final : public selectable {
  public:
   semaphore_event(semaphore& from, std::int64_t permits) noexcept : from_(&from), permits_(permits) {}
-  inline attempt try_now() override;  // inline: see deadline_scope
+  // inline here already: as in detail/cancel_tree.hpp
+  inline attempt try_now() override;
   inline void join(wait_node& node) override;
   inline bool leave(wait_node& node) noexcept override;
   bool finish(wait_node&) noexcept override { return true; }

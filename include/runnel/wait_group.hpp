@@ -14,7 +14,8 @@ namespace detail {
 class wait_group_event final : public selectable {
  public:
   explicit wait_group_event(wait_group& group) noexcept : group_(&group) {}
-  inline attempt try_now() override;  // inline: see deadline_scope
+  // inline here already: as in detail/cancel_tree.hpp
+  inline attempt try_now() override;
   inline void join(wait_node& node) override;
   inline bool leave(wait_node& node) noexcept override;
   bool finish(wait_node&) noexcept override { return true; }

@@ -121,11 +121,7 @@ class pool_queue {
  private:
   void refill() noexcept {
     if (inbox_.looks_empty()) return;  // those who have to see a job look by has_news
-    const work_inbox::chain came = inbox_.take_all([](work_item& item) noexcept { static_cast<pool_job&>(item).queued_ = true; });
-    came.oldest->previous = last_;
-    (last_ == nullptr ? first_ : last_->next) = came.oldest;
-    last_ = came.newest;
-    size_ += came.count;
+    size_ += inbox_.move_to(first_, last_, [](work_item& item) noexcept { static_cast<pool_job&>(item).queued_ = true; });
   }
   void unlink(pool_job& job) noexcept {
     (&job == first_ ? first_ : job.previous->next) = job.next;

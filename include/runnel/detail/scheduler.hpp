@@ -387,8 +387,8 @@ class scheduler final : public resume_place, private watched_places {
   // The end.
 
   /// Under the lock.
-  [[nodiscard]] bool is_drained() noexcept {
-    bool all_done = threads_ == 0 && idle_.load(seq_cst) == count_ && shares_nothing();
+  [[nodiscard]] bool is_drained() const noexcept {
+    bool all_done = threads_ == 0 && idle_.load(seq_cst) == count_ && !has_injected();
     for (unsigned i = 0; all_done && i < count_; ++i) all_done = places_[i].roots.empty();
     return all_done;
   }

@@ -311,13 +311,13 @@ struct thread_slot {
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see yield_until
   unsigned sleeps = 0;                   // how many of its waits yields did not end
   unsigned waits_on_one_core = 0;        // how many of its last waits were ended from its own core
-  unsigned parts_after = waits_before_parting;
-  unsigned transfers = 0;               // between coroutines, without going through a queue: see task_promise.hpp
-  bool runs_timers = false;             // the timer thread: no code of the user's runs there
-  task_thread* tasks = nullptr;         // while it runs tasks of a runtime: see blocking.hpp
-  task_cache* memory = nullptr;         // of a worker: see task_memory.hpp
-  const group_scope* groups = nullptr;  // whose functions it is in: see group_scope.hpp
-  const read_scope* reads = nullptr;    // what it reads, in functions: see rw_core.hpp
+  unsigned parts_after = waits_before_parting;  // how many of them it takes before one sleeps at once
+  unsigned transfers = 0;                       // between coroutines, without going through a queue: see task_promise.hpp
+  bool runs_timers = false;                     // the timer thread: no code of the user's runs there
+  task_thread* tasks = nullptr;                 // while it runs tasks of a runtime: see blocking.hpp
+  task_cache* memory = nullptr;                 // of a worker: see task_memory.hpp
+  const group_scope* groups = nullptr;          // whose functions it is in: see group_scope.hpp
+  const read_scope* reads = nullptr;            // what it reads, in functions: see rw_core.hpp
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;

@@ -95,11 +95,8 @@ class task_places {
     if (inbox_.looks_empty()) return;  // whoever has to see an item looks by has_work
     // [scheduler.injected] seq_cst: first, so that whoever becomes idle meanwhile sees in one of the two that there is work.
     injected_.fetch_add(1, seq_cst);
-    const work_inbox::chain came = inbox_.take_all([](work_item&) noexcept {});
-    came.oldest->previous = last_;
-    (last_ == nullptr ? first_ : last_->next) = came.oldest;
-    last_ = came.newest;
-    injected_.fetch_add(came.count - 1, seq_cst);  // [scheduler.injected] seq_cst: as in append
+    const std::uint64_t count = inbox_.move_to(first_, last_, [](work_item&) noexcept {});
+    injected_.fetch_add(count - 1, seq_cst);  // [scheduler.injected] seq_cst: as in append
   }
   void detach(work_item& item) noexcept {
     (item.previous == nullptr ? first_ : item.previous->next) = item.next;
@@ -112,18 +109,13 @@ class task_places {
     if (item != nullptr) detach(*item);
     return item;
   }
-  /// Nothing is in the shared queue, nor on its way there.
-  [[nodiscard]] bool shares_nothing() noexcept {
-    empty_inbox();
-    return first_ == nullptr;
-  }
 
   // Under no lock.
 
   /// The place's queue is full: half of it goes to the shared queue.
   RUNNEL_NOINLINE void overflow(place& p, work_item& item) noexcept {
     const scoped_lock lock(mutex_);
-    empty_inbox();
+    empty_inbox();  // what came before goes first
     p.queue.take_half([this](work_item& moved) noexcept { append(moved); });
     append(item);
   }

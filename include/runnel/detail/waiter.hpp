@@ -221,6 +221,7 @@ class thread_waiter : public waiter {
 
   static bool has_passed(time_point deadline) noexcept { return deadline != never && now() >= deadline; }
 
+  /// Yields, and sleeps if that does not help; now and then sleeps at once: see waits_before_parting.
   RUNNEL_NOINLINE bool wait_slow(time_point deadline) noexcept {
     thread_slot& self = this_thread();
     const bool parts = self.waits_on_one_core >= self.parts_after;

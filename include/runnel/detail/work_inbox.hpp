@@ -7,6 +7,7 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
+/// The newest first; what is taken out of it is in the order in which it came.
 class work_inbox {
  public:
   /// Any thread, under no lock. It may be taken out, and gone, when this returns.
@@ -19,27 +20,23 @@ class work_inbox {
   [[nodiscard]] bool empty() const noexcept { return newest_.load(seq_cst) == nullptr; }        // [work_inbox.newest] as in push
   [[nodiscard]] bool looks_empty() const noexcept { return newest_.load(relaxed) == nullptr; }  // relaxed: a hint
 
-  /// What was taken out, linked in both directions. There is at least one.
-  struct chain {
-    work_item* oldest;
-    work_item* newest;
-    std::uint64_t count;
-  };
-  /// By one thread at a time, when it is not empty. Calls each(item) for every item, the newest first.
+  /// Moves all items to the end of a list, in order; by one thread at a time, when it is not empty. Calls each(item) for every item, the
+  /// newest first. Returns: how many there were.
   template <class Each>
-  chain take_all(Each each) noexcept {
+  std::uint64_t move_to(work_item*& first, work_item*& last, Each each) noexcept {
     work_item* const newest = newest_.exchange(nullptr, seq_cst);  // [work_inbox.newest] as in push
-    chain taken{newest, newest, 1};
+    work_item* oldest = newest;
+    std::uint64_t count = 1;
     each(*newest);
-    work_item* after = newest;
-    for (work_item* item = std::exchange(newest->next, nullptr); item != nullptr; ++taken.count) {
+    for (work_item* item = std::exchange(newest->next, nullptr); item != nullptr; ++count) {
       each(*item);
-      after->previous = item;
-      after = item;
-      item = std::exchange(item->next, taken.oldest);
-      taken.oldest = after;
+      oldest->previous = item;
+      item = std::exchange(item->next, std::exchange(oldest, item));
     }
-    return taken;
+    oldest->previous = last;
+    (last == nullptr ? first : last->next) = oldest;
+    last = newest;
+    return count;
   }
 
  private:

@@ -1,6 +1,9 @@
 #include "states.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <bit>
 
 #include "ledger.hpp"
 
@@ -17,13 +20,21 @@ bool known_states::add(std::uint64_t state, std::uint32_t left) {
     return true;
   }
   if (used_ >= table_.size() / 4 * 3) {
-    if (table_.size() >= most) return true;
+    if (table_.size() >= most()) return true;
     grow();
     place = &place_of(state);
   }
   *place = entry;
   ++used_;
   return true;
+}
+
+std::size_t known_states::most() noexcept {
+  static const std::size_t entries = [] {
+    const auto memory = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return std::min(std::size_t{1} << 30U, std::bit_floor(memory / 4 / sizeof(std::uint64_t)));
+  }();
+  return entries;
 }
 
 std::uint64_t& known_states::place_of(std::uint64_t state) noexcept {

@@ -35,8 +35,9 @@ class known_states {
 
  private:
   static constexpr std::uint64_t left_mask = 15;
-  static constexpr std::size_t most = std::size_t{1} << 30U;  // 8 GB; what comes after them is explored as often as it is met
 
+  /// The largest table: 8 GB, or a quarter of the machine's memory. What comes after that is explored as often as it is met.
+  static std::size_t most() noexcept;
   std::uint64_t& place_of(std::uint64_t state) noexcept;
   void grow();
 
