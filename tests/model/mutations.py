@@ -23,7 +23,7 @@ class Bug:
     def __init__(self, header):
         match = re.fullmatch(r"\[(.+?)\] (.+)", header)
         self.name, self.what = match.group(1), match.group(2)
-        self.fields = {"lane": "sc"}
+        self.fields = {"lane": "sc", "bound": "2"}
         self.before = self.after = ""
         self.cells = ("not found", "", "", "")  # of README.md's table: execution, strategy, scenario, symptom
 
@@ -106,7 +106,7 @@ def find(bug, options):
     if made.returncode != 0:
         return False, "does not compile: " + made.stderr.strip().splitlines()[0]
     names = [name.strip() for name in bug.fields["run"].split(";")]
-    run = subprocess.run([str(program), "--expect-failure", "--jobs", "1", *names], capture_output=True, text=True, timeout=1200,
+    run = subprocess.run([str(program), "--expect-failure", "--jobs", "1", "--bound", bug.fields["bound"], *names], capture_output=True, text=True, timeout=1200,
                          check=False)
     found = re.search(r"^(.+) fails \((.+), execution (\d+)\).*:\n  (.+)", run.stdout, re.MULTILINE)
     shutil.rmtree(folder)
