@@ -98,14 +98,14 @@ template <item N>
 void add_up_to_64() {
   const std::string n = std::to_string(N);
   const auto add_threads = [&]<class Subject>(Subject) {
-    bench::add("G1/producers_" + n + '/' + Subject::name, 1 << 16, &producers<Subject, N>);
+    bench::add("G1/producers_" + n + '/' + Subject::name, 1 << 18, &producers<Subject, N>);
   };
   add_threads(bench::runnel_subject());
   bench::each_of_many(add_threads);
-  bench::add("G1/producers_" + n + "_tasks/runnel", 1 << 16, &producing_tasks<bench::tasks_subject, N>);
+  bench::add("G1/producers_" + n + "_tasks/runnel", 1 << 18, &producing_tasks<bench::tasks_subject, N>);
   bench::add("G5/stages_" + n + "_tasks/runnel", (1 << 14) * (N + 1), &chain_of_tasks<bench::tasks_subject, N>);
   bench::fiber_peers::each([&]<class Subject>(Subject) {
-    bench::add("G1/producers_" + n + "_tasks/fiber", 1 << 16, &producers<Subject, N>);
+    bench::add("G1/producers_" + n + "_tasks/fiber", 1 << 18, &producers<Subject, N>);
     bench::add("G5/stages_" + n + "_tasks/fiber", (1 << 14) * (N + 1), &chain<Subject, N>);
   });
   if constexpr (N < 64) add_up_to_64<2 * N>();

@@ -495,7 +495,7 @@ func all() []benchmark {
 	}
 	for n := 1; n <= 64; n *= 2 {
 		list = append(list,
-			benchmark{fmt.Sprintf("G1/producers_%d_tasks", n), 1 << 16, crowd(n, 1)},
+			benchmark{fmt.Sprintf("G1/producers_%d_tasks", n), 1 << 18, crowd(n, 1)},
 			benchmark{fmt.Sprintf("G5/stages_%d_tasks", n), (1 << 14) * (n + 1), chain(n)})
 	}
 	for n := 1; n <= 1024; n *= 4 {

@@ -323,7 +323,7 @@ impl Runner {
         self.bench("W9/select_timeout", peer, 1 << 12, |n| none_ready::<P>(n, P::select_timeout));
         self.bench("W13/threads_by_hand", peer, 1 << 18, pipeline::<P>);
         for producers in [1, 2, 4, 8, 16, 32, 64] {
-            self.bench(&format!("G1/producers_{producers}"), peer, 1 << 16, |n| crowd::<P>(1024, producers, 1, n));
+            self.bench(&format!("G1/producers_{producers}"), peer, 1 << 18, |n| crowd::<P>(1024, producers, 1, n));
         }
         for channels in [1, 4, 16, 64, 256, 1024] {
             let items = (1 << 16) / (channels + 15);
