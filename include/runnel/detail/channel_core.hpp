@@ -131,8 +131,8 @@ class channel_core {
 
   // Waiting: the node's value is where the value is, or goes.
 
-  void join_senders(wait_node& node) noexcept { join(node, senders_, receivers_, true); }
-  void join_receivers(wait_node& node) noexcept { join(node, receivers_, senders_, false); }
+  void join_senders(wait_node& node) noexcept { join<true>(node); }
+  void join_receivers(wait_node& node) noexcept { join<false>(node); }
   bool leave_senders(wait_node& node) noexcept { return leave(node, senders_); }
   bool leave_receivers(wait_node& node) noexcept { return leave(node, receivers_); }
 
@@ -208,12 +208,16 @@ class channel_core {
  private:
   static constexpr std::uint32_t receivers_wait = flag_lock::first_flag;
   static constexpr std::uint32_t senders_wait = 2 * flag_lock::first_flag;
+  template <bool Sends>
+  static constexpr std::uint32_t flag_of = Sends ? senders_wait : receivers_wait;
   static constexpr std::uint32_t closed_bit = 4 * flag_lock::first_flag;  // rendezvous only: a store keeps its own
 
   /// Holds W, which shows these flags at once; then resumes whom it has served. At its end W shows who is queued.
   class section {
    public:
-    explicit section(channel_core& core, std::uint32_t shown = 0) noexcept : core_(core) { core_.w_.lock(shown); }
+    explicit section(channel_core& core, std::uint32_t shown = 0, bool locked = false) noexcept : core_(core) {
+      if (!locked) core_.w_.lock(shown);
+    }
     section(const section&) = delete;
     section& operator=(const section&) = delete;
     ~section() {
@@ -280,11 +284,16 @@ class channel_core {
 
   static void hand_over(T* from, T* to) noexcept { std::construct_at(to, std::move(*from)); }
 
+  // What is rare is a function of its own, called last: so the code before it saves no registers.
+
   RUNNEL_NOINLINE trial try_send_slow(T& value) {
+    if (kind_ != store_kind::rendezvous) return try_send_to_store(value);
+    // [channel_core.w] seq_cst: nobody waited at this instant
+    return w_.flags(seq_cst) == 0 ? trial::would_block : meet_queued<true>(std::addressof(value));
+  }
+  RUNNEL_NOINLINE trial try_send_to_store(T& value) {
     for (;;) {
       const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
-      if (kind_ == store_kind::rendezvous)
-        return seen == 0 ? trial::would_block : meet_queued(receivers_, std::addressof(value), true);
       if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) {
         const trial sent = segments_->try_push(value);
         // [channel_core.w] seq_cst, after the claim of the tail: invariant 8.
@@ -312,8 +321,12 @@ class channel_core {
   }
 
   RUNNEL_NOINLINE trial try_recv_slow(T* to) noexcept {
+    if (kind_ != store_kind::rendezvous) return try_recv_from_store(to);
+    // [channel_core.w] seq_cst: nobody waited at this instant
+    return w_.flags(seq_cst) == 0 ? trial::would_block : meet_queued<false>(to);
+  }
+  RUNNEL_NOINLINE trial try_recv_from_store(T* to) noexcept {
     const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
-    if (kind_ == store_kind::rendezvous) return seen == 0 ? trial::would_block : meet_queued(senders_, to, false);
     if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) return segments_->try_pop(to);
     section under_w(*this);
     return try_recv_locked(to, under_w.wakes);
@@ -326,34 +339,65 @@ class channel_core {
     return received;
   }
 
+  template <bool Sends>
+  [[nodiscard]] wait_queue& queue_of() noexcept {
+    return Sends ? senders_ : receivers_;
+  }
+  static void hand_over(bool sends, T* own, void* others) noexcept {
+    T* const other = static_cast<T*>(others);
+    hand_over(sends ? own : other, sends ? other : own);
+  }
   /// Rendezvous: the value goes to, or comes from, the first of those queued that can be had.
-  trial meet_queued(wait_queue& queue, T* value, bool sends) noexcept {
-    w_.lock();
-    wait_node* peer = queue.pop();
-    while (peer != nullptr && !claim(*peer)) peer = queue.pop();
-    if (peer == nullptr) {
-      const bool ended = ended_;
-      w_.unlock(flags_locked());
-      return ended ? trial::closed : trial::would_block;
-    }
-    T* const other = static_cast<T*>(peer->value);
-    hand_over(sends ? value : other, sends ? other : value);
+  template <bool Sends>
+  trial meet_queued(T* value) noexcept {
+    wait_queue& queue = queue_of<!Sends>();
+    if (!w_.try_lock()) [[unlikely]]
+      return meet_queued_slow<Sends>(value, false);
+    wait_node* const peer = queue.front();
+    if (peer == nullptr || peer->owner->multi()) [[unlikely]]
+      return meet_queued_slow<Sends>(value, true);
+    queue.pop_front();
+    hand_over(Sends, value, peer->value);
     peer->outcome = status::ok;
-    w_.unlock(flags_locked());
+    w_.unlock_hiding(queue.empty() ? flag_of<!Sends> : 0U);
     peer->owner->resume();
     return trial::done;
   }
+  template <bool Sends>
+  RUNNEL_NOINLINE trial meet_queued_slow(T* value, bool locked) noexcept {
+    section under_w(*this, 0, locked);
+    while (wait_node* peer = queue_of<!Sends>().pop()) {
+      if (!claim(*peer)) continue;
+      hand_over(Sends, value, peer->value);
+      complete(*peer, status::ok, under_w.wakes);
+      return trial::done;
+    }
+    return ended_ ? trial::closed : trial::would_block;
+  }
 
-  void join(wait_node& node, wait_queue& own, wait_queue& other, bool sends) noexcept {
-    section under_w(*this, sends ? senders_wait : receivers_wait);
+  template <bool Sends>
+  void join(wait_node& node) noexcept {
+    if (kind_ != store_kind::rendezvous || !w_.try_lock(flag_of<Sends>)) return join_slow<Sends>(node, false);
+    if (ended_ || !queue_of<!Sends>().empty()) [[unlikely]]
+      return join_slow<Sends>(node, true);
+    queue_of<Sends>().push(node);
+    count_arrival();
+    check_invariants();
+    w_.unlock(flag_of<Sends>);
+  }
+  template <bool Sends>
+  RUNNEL_NOINLINE void join_slow(wait_node& node, bool locked) noexcept {
+    wait_queue& own = queue_of<Sends>();
+    wait_queue& other = queue_of<!Sends>();
+    section under_w(*this, flag_of<Sends>, locked);
     if (kind_ != store_kind::rendezvous) {
       own.push(node);
-      if (!is_at_rest(other, !sends)) settle_locked(under_w.wakes);
+      if (!is_at_rest(other, !Sends)) settle_locked(under_w.wakes);
       return;
     }
     if (ended_) {
       if (claim(node)) complete(node, status::closed, under_w.wakes);
-    } else if (!meet(node, other, sends, under_w.wakes)) {
+    } else if (!meet(node, other, Sends, under_w.wakes)) {
       own.push(node);
       count_arrival();
     }
@@ -368,8 +412,7 @@ class channel_core {
         switch (claim_both(node, *peer)) {
           case both_claimed::both: {
             other.remove(*peer);
-            T* const from = static_cast<T*>(sends ? node.value : peer->value);
-            hand_over(from, static_cast<T*>(sends ? peer->value : node.value));
+            hand_over(sends, static_cast<T*>(node.value), peer->value);
             complete(*peer, status::ok, wakes);
             complete(node, status::ok, wakes);
             return true;

@@ -7,14 +7,10 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
-inline status as_status(trial t) noexcept {
-  switch (t) {
-    case trial::done: return status::ok;
-    case trial::closed: return status::closed;
-    case trial::would_block: break;
-  }
-  return status::would_block;
-}
+/// How a try ended has the value of the status that it is answered by.
+constexpr status as_status(trial t) noexcept { return static_cast<status>(t); }
+static_assert(as_status(trial::done) == status::ok && as_status(trial::would_block) == status::would_block &&
+              as_status(trial::closed) == status::closed);
 
 /// Looks at what a receive from `core`, which is null for a nil channel, and a send to it may hope for.
 template <class T>

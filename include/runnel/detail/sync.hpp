@@ -256,17 +256,21 @@ class flag_lock {
   void lock(std::uint32_t shown = 0) noexcept {
     if (!try_lock(shown)) lock_slow(shown);
   }
-  /// Shows these flags alone from then on. New ones among them are seen by whoever locks it later, or acquires them.
-  void unlock(std::uint32_t shown) noexcept { word_.store(shown, release); }  // [flag_lock.word] release: with lock
-
- private:
-  static constexpr std::uint32_t locked = 1;
-
-  bool try_lock(std::uint32_t shown) noexcept {
+  bool try_lock(std::uint32_t shown = 0) noexcept {
     std::uint32_t seen = word_.load(relaxed);  // relaxed: a guess, which the exchange checks
     // [flag_lock.word] seq_cst: acquires what the last holder wrote; and what is shown is so before anything else is looked at.
     return (seen & locked) == 0 && word_.compare_exchange(seen, seen | shown | locked, seq_cst, relaxed);
   }
+  /// Shows these flags alone from then on. New ones among them are seen by whoever locks it later, or acquires them.
+  void unlock(std::uint32_t shown) noexcept { word_.store(shown, release); }  // [flag_lock.word] release: with lock
+  /// Shows these no more, and all others that are shown.
+  void unlock_hiding(std::uint32_t hidden) noexcept {
+    unlock(word_.load(relaxed) & ~(hidden | locked));  // relaxed: nobody else writes it
+  }
+
+ private:
+  static constexpr std::uint32_t locked = 1;
+
   RUNNEL_NOINLINE void lock_slow(std::uint32_t shown) noexcept {
     for (backoff wait; !try_lock(shown);) wait.pause();
   }

@@ -148,11 +148,14 @@ class wait_queue {
   }
   wait_node* pop() noexcept {
     wait_node* const node = head_;
-    if (node == nullptr) return nullptr;
-    head_ = node->next;
-    (head_ == nullptr ? tail_ : head_->previous) = nullptr;
-    node->queued = false;
+    if (node != nullptr) pop_front();
     return node;
+  }
+  /// Takes the first one off, where there is one.
+  void pop_front() noexcept {
+    head_->queued = false;
+    head_ = head_->next;
+    (head_ == nullptr ? tail_ : head_->previous) = nullptr;
   }
 
  private:

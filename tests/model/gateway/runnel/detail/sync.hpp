@@ -237,10 +237,16 @@ class flag_lock {
     lock_.lock(at);
     show(flags_.peek() | shown, at);
   }
+  bool try_lock(std::uint32_t shown = 0, model::place at = model::place::current()) noexcept {
+    if (!lock_.try_lock(at)) return false;
+    show(flags_.peek() | shown, at);
+    return true;
+  }
   void unlock(std::uint32_t shown, model::place at = model::place::current()) noexcept {
     show(shown, at);
     lock_.unlock(at);
   }
+  void unlock_hiding(std::uint32_t hidden, model::place at = model::place::current()) noexcept { unlock(flags_.peek() & ~hidden, at); }
 
  private:
   void show(std::uint32_t shown, const model::place& at) noexcept {
