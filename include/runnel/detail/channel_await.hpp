@@ -46,10 +46,9 @@ class lone_recv : private recv_source<T>, private recv_room<T> {
 
   attempt try_now() {
     if (core_ == nullptr) return attempt::never;
-    const trial t = core_->try_recv(this->place());
-    if (t == trial::would_block) return attempt::not_yet;
+    const trial t = core_->try_recv_or_wait(this->place());
     this->end(as_status(t));
-    return attempt::done;
+    return t == trial::would_block ? attempt::not_yet : attempt::done;
   }
   void join(wait_node& node) {
     node.value = this->place();
@@ -114,13 +113,27 @@ class recv_many_awaiter final : private One {
 
 // Sends
 
-/// The value is elsewhere, and outlives it.
+/// A send that is alone in its wait: send_event in the fewest bytes. The value is elsewhere, and outlives it.
 template <class T>
-class send_awaiter : public event_awaiter<send_event<T>> {
+class lone_send {
  public:
-  send_awaiter(channel_core<T>* core, T* value) : event_awaiter<send_event<T>>(core, value), core_(core) {}
-  void await_resume() {
-    if (this->finish().outcome() != status::ok) [[unlikely]]
+  lone_send(channel_core<T>* core, T* from) noexcept : core_(core), from_(from) {}
+
+  attempt try_now() {
+    if (core_ == nullptr) return attempt::never;
+    const trial t = core_->try_send_or_wait(*from_);
+    outcome_ = as_status(t);
+    return t == trial::would_block ? attempt::not_yet : attempt::done;
+  }
+  void join(wait_node& node) {
+    node.value = from_;
+    if (core_ != nullptr) core_->join_senders(node);
+  }
+  bool leave(wait_node& node) noexcept { return core_ == nullptr || core_->leave_senders(node); }
+  void finish(const wait_node& node) noexcept { outcome_ = node.outcome; }
+  /// Once it has ended. Throws: channel_closed.
+  void must_be_sent() const {
+    if (outcome_ != status::ok) [[unlikely]]
       throw_closed();
   }
 
@@ -128,6 +141,14 @@ class send_awaiter : public event_awaiter<send_event<T>> {
   RUNNEL_NOINLINE void throw_closed() const { throw channel_closed("runnel: send on a closed " + core_->describe()); }
 
   channel_core<T>* core_;
+  T* from_;
+  status outcome_ = status::would_block;
+};
+template <class T>
+class send_awaiter : public event_awaiter<lone_send<T>> {
+ public:
+  send_awaiter(channel_core<T>* core, T* value) : event_awaiter<lone_send<T>>(core, value) {}
+  void await_resume() { this->finish().must_be_sent(); }
 };
 template <class T>
 class limited_send_awaiter : public limited_awaiter<send_event<T>> {

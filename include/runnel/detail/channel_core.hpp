@@ -1,7 +1,6 @@
 // What all handles of one channel share: a store, and the calls that wait for it to have room or a value.
 //
-// Three stores: none (rendezvous: values go from call to call), a ring (exactly n), segments (unbounded). The fast paths
-// touch the store and the flags that the lock W shows; W and the queues are used only when somebody waits.
+// The fast paths touch the store and the flags that the lock W shows; W and the queues are used only when somebody waits.
 //
 // 6. Without the flag RECEIVERS nobody is queued to receive, outside W; likewise SENDERS.
 // 7. At rest: a queued receiver means an empty, open channel; a queued sender a full, open one; at rendezvous no pair waits
@@ -15,48 +14,28 @@
 // Under W only values are moved (T's move constructor, and the destructor of what was moved from): nothing else of the user's.
 #pragma once
 
-#include <runnel/detail/segments.hpp>
+#include <runnel/detail/channel_store.hpp>
 #include <runnel/detail/serve.hpp>
-#include <runnel/detail/type_name.hpp>
 #include <runnel/selectable.hpp>
 
 #include <memory>
-#include <string>
-#include <type_traits>
 #include <vector>
 
 namespace runnel::inline RUNNEL_ABI::detail {
-
-/// What a channel<void> carries.
-struct nothing {};
-
-template <class T>
-using payload = std::conditional_t<std::is_void_v<T>, nothing, T>;
-
-enum class store_kind : std::uint8_t { rendezvous, bounded, unbounded };
 
 /// What a handle counts as: the low half of a channel's count are those that can send, the high half those that can receive.
 inline constexpr std::uint64_t one_sender = 1;
 inline constexpr std::uint64_t one_receiver = std::uint64_t{1} << 32;
 
 template <class T>
-class channel_core {
-  static_assert(
-      std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
-      "runnel: a channel's values must be nothrow-movable: a throwing move could lose a value (send a std::unique_ptr instead)");
+class channel_core : public channel_store<T> {
+  using store = channel_store<T>;
 
  public:
+  using typename store::unbounded_store;
   /// Made with one handle of both kinds, which the caller adopts.
-  explicit channel_core(std::size_t capacity, std::uint64_t first_lap = 0) {
-    if (capacity == 0) return;
-    if (capacity > ring<T>::max_capacity())
-      throw std::length_error("runnel: channel<" + std::string(type_name<T>()) + ">: a capacity of " + std::to_string(capacity) +
-                              " (negative before it was converted?)");
-    ring_.allocate(capacity, first_lap);
-    kind_ = store_kind::bounded;
-  }
-  struct unbounded_store {};
-  explicit channel_core(unbounded_store) : segments_(new segments<T>), kind_(store_kind::unbounded) {}
+  explicit channel_core(std::size_t capacity, std::uint64_t first_lap = 0) : store(capacity, first_lap) {}
+  explicit channel_core(unbounded_store size) : store(size) {}
   channel_core(const channel_core&) = delete;
   channel_core& operator=(const channel_core&) = delete;
 
@@ -75,7 +54,7 @@ class channel_core {
     const bool last_receiver = ended(~(one_receiver - 1));
     if (!last_sender && !last_receiver) return;
     end_store();
-    if (last_receiver) discard();
+    if (last_receiver) store::discard();
     const std::uint32_t sides = (last_sender ? 1U : 0U) + (last_receiver ? 1U : 0U);
     // [channel_core.sides] acq_rel: whoever ends the second side sees that the first is done with the channel.
     if (sides_.fetch_sub(sides, acq_rel) == sides) delete this;
@@ -105,6 +84,16 @@ class channel_core {
     return try_recv_slow(to);
   }
 
+  /// The same for a coroutine that waits otherwise. Inlined is only what a rendezvous has to look at.
+  RUNNEL_ALWAYS_INLINE trial try_send_or_wait(T& value) {
+    if (kind_ != store_kind::rendezvous) return try_send_to_store(value);
+    return nobody_waits() ? trial::would_block : meet_queued<true>(std::addressof(value));
+  }
+  RUNNEL_ALWAYS_INLINE trial try_recv_or_wait(T* to) noexcept {
+    if (kind_ != store_kind::rendezvous) return try_recv_from_store(to);
+    return nobody_waits() ? trial::would_block : meet_queued<false>(to);
+  }
+
   /// Sends at most `most` for which a ring has room, each made by fill(T*). Returns: how many; 0 also where try_send may say more.
   template <class Fill>
   std::size_t try_send_batch(std::size_t most, Fill fill) noexcept {
@@ -120,14 +109,6 @@ class channel_core {
     if (count != 0 && (w_.flags(seq_cst) & senders_wait) != 0) settle();  // [channel_core.w] seq_cst: as above
     return count;
   }
-
-  /// The store of a bounded channel, else null: to look at it.
-  [[nodiscard]] const ring<T>* bounded() const noexcept { return kind_ == store_kind::bounded ? &ring_ : nullptr; }
-
-  /// For the one sender of a bounded channel: whether it would have to wait. If it joins without a value, it waits until it would not.
-  [[nodiscard]] bool is_full() const noexcept { return ring_.is_full(); }
-  /// The same: takes the oldest value, to the raw storage at `to`, if the channel is full.
-  bool pop_if_full(T* to) noexcept { return ring_.pop_if_full(to); }
 
   // Waiting: the node's value is where the value is, or goes.
 
@@ -166,17 +147,6 @@ class channel_core {
     }
     return closed();
   }
-  [[nodiscard]] std::size_t size() const noexcept {
-    switch (kind_) {
-      case store_kind::bounded: return ring_.size();
-      case store_kind::unbounded: return segments_->size();
-      case store_kind::rendezvous: break;
-    }
-    return 0;
-  }
-  [[nodiscard]] std::size_t capacity() const noexcept {
-    return kind_ == store_kind::unbounded ? std::numeric_limits<std::size_t>::max() : ring_.capacity();
-  }
 
   // Stamps: while one does not change, an operation that could not happen still cannot. A try of several channels that finds
   // all stamps as they were before it has seen them all at one instant.
@@ -191,12 +161,6 @@ class channel_core {
   }
   [[nodiscard]] std::uint64_t send_stamp() const noexcept {
     return kind_ == store_kind::bounded ? ring_.pop_stamp() : meeting_stamp();
-  }
-
-  /// For messages: "channel<int> (capacity 4)".
-  [[nodiscard]] std::string describe() const {
-    const std::string size = kind_ == store_kind::unbounded ? "unbounded" : "capacity " + std::to_string(capacity());
-    return "channel<" + std::string(std::is_same_v<T, nothing> ? "void" : type_name<T>()) + "> (" + size + ")";
   }
 
   /// How many calls are queued to receive and to send: for tests, which wait for a peer to wait.
@@ -245,24 +209,17 @@ class channel_core {
     arrivals_.store(arrivals_.load(relaxed) + 1, release);  // [channel_core.arrivals] as above; relaxed: written under W alone
   }
 
-  ~channel_core() { delete segments_; }
+  ~channel_core() = default;
 
-  trial store_push(T& value) noexcept {
-    // Nobody queues to send where there is always room.
-    return kind_ == store_kind::bounded ? ring_.try_push(value) : trial::would_block;
-  }
-  trial store_pop(T* to) noexcept {
-    switch (kind_) {
-      case store_kind::bounded: return ring_.try_pop(to);
-      case store_kind::unbounded: return segments_->try_pop(to);
-      case store_kind::rendezvous: break;
-    }
-    return ended_ ? trial::closed : trial::would_block;
-  }
+  trial store_pop(T* to) noexcept { return ended_ ? trial::closed : store::store_pop(to); }
 
-  /// Whether invariant 7 holds for certain although calls are queued on one side: the ring is empty, or full, and nobody is on the other.
-  [[nodiscard]] bool is_at_rest(const wait_queue& other, bool for_receivers) const noexcept {
-    return kind_ == store_kind::bounded && other.empty() && (for_receivers ? ring_.is_empty() : ring_.is_full());
+  /// Whether invariant 7 holds for certain if calls are queued on this side alone: nobody is on the other, and there is no value for
+  /// them, or no room, at one instant at which it is not closed. Under W.
+  template <bool Sends>
+  [[nodiscard]] bool must_wait() const noexcept {
+    if (!(Sends ? receivers_ : senders_).empty()) return false;
+    if (kind_ == store_kind::bounded) return Sends ? ring_.is_full() : ring_.is_empty();
+    return kind_ == store_kind::rendezvous && !ended_;
   }
   /// Restores invariant 7. Under W.
   void settle_locked(wake_list& wakes) noexcept {
@@ -271,46 +228,62 @@ class channel_core {
       if (kind_ != store_kind::bounded) break;
       const bool sent = serve(senders_, wakes, [this](void* from) {
         if (from != nullptr) return ring_.try_push(*static_cast<T*>(from));
-        return is_full() ? trial::would_block : trial::done;
+        return this->is_full() ? trial::would_block : trial::done;
       });
       again = sent && !receivers_.empty();
     }
     check_invariants();
   }
   RUNNEL_NOINLINE void settle() noexcept {
-    section under_w(*this);
+    if (!w_.try_lock()) return settle_slow(false);
+    wait_node* const peer = senders_.front();
+    if (!receivers_.empty() || peer == nullptr || !is_only(*peer) || peer->value == nullptr) return settle_slow(true);
+    if (ring_.try_push(*static_cast<T*>(peer->value)) != trial::done) return settle_slow(true);
+    end_wait<true>(*peer);
+  }
+  RUNNEL_NOINLINE void settle_slow(bool locked) noexcept {
+    section under_w(*this, 0, locked);
     settle_locked(under_w.wakes);
+  }
+  /// Whether it is alone in its queue and in its wait.
+  static bool is_only(const wait_node& node) noexcept { return node.next == nullptr && !node.owner->multi(); }
+  /// Ends the wait of the first in its queue, which is alone in it, after W is dropped. Nobody is in the other queue.
+  template <bool Sends>
+  void end_wait(wait_node& first) noexcept {
+    wait_queue& queue = queue_of<Sends>();
+    queue.pop_front();
+    first.outcome = status::ok;
+    check_invariants();
+    w_.unlock(queue.empty() ? 0U : flag_of<Sends>);
+    first.owner->resume();
   }
 
   static void hand_over(T* from, T* to) noexcept { std::construct_at(to, std::move(*from)); }
 
   // What is rare is a function of its own, called last: so the code before it saves no registers.
 
+  RUNNEL_NOINLINE trial try_send_to_store(T& value) { return try_send(value); }
+  RUNNEL_NOINLINE trial try_recv_from_store(T* to) noexcept { return try_recv(to); }
+  /// Rendezvous: at one instant. A channel that is closed shows a flag too.
+  [[nodiscard]] bool nobody_waits() const noexcept { return w_.flags(seq_cst) == 0; }  // [channel_core.w] seq_cst: with lock
   RUNNEL_NOINLINE trial try_send_slow(T& value) {
-    if (kind_ != store_kind::rendezvous) return try_send_to_store(value);
-    // [channel_core.w] seq_cst: nobody waited at this instant
-    return w_.flags(seq_cst) == 0 ? trial::would_block : meet_queued<true>(std::addressof(value));
-  }
-  RUNNEL_NOINLINE trial try_send_to_store(T& value) {
+    if (kind_ == store_kind::rendezvous && nobody_waits()) return trial::would_block;
+    if (kind_ != store_kind::unbounded) return meet_queued<true>(std::addressof(value));
     for (;;) {
-      const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
-      if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) {
+      if ((w_.flags(seq_cst) & receivers_wait) == 0) {  // [channel_core.w] seq_cst: nobody waited at this instant
         const trial sent = segments_->try_push(value);
         // [channel_core.w] seq_cst, after the claim of the tail: invariant 8.
         if (sent == trial::done && (w_.flags(seq_cst) & receivers_wait) != 0) settle();
         return sent;
       }
-      const trial sent = [&] {
-        section under_w(*this);
-        return try_send_locked(value, under_w.wakes);
-      }();
-      // Without bound there is room, once W is dropped: segments are not allocated under it.
-      if (sent != trial::would_block || kind_ != store_kind::unbounded) return sent;
+      // There is room, once W is dropped: segments are not allocated under it.
+      const trial sent = meet_queued<true>(std::addressof(value));
+      if (sent != trial::would_block) return sent;
     }
   }
   trial try_send_locked(T& value, wake_list& wakes) noexcept {
     if (closed()) return trial::closed;
-    if (!is_at_rest(senders_, true)) settle_locked(wakes);
+    if (!must_wait<false>()) settle_locked(wakes);
     while (wait_node* node = receivers_.pop()) {  // the store was seen empty: invariant 13
       if (!claim(*node)) continue;
       hand_over(std::addressof(value), static_cast<T*>(node->value));
@@ -321,11 +294,7 @@ class channel_core {
   }
 
   RUNNEL_NOINLINE trial try_recv_slow(T* to) noexcept {
-    if (kind_ != store_kind::rendezvous) return try_recv_from_store(to);
-    // [channel_core.w] seq_cst: nobody waited at this instant
-    return w_.flags(seq_cst) == 0 ? trial::would_block : meet_queued<false>(to);
-  }
-  RUNNEL_NOINLINE trial try_recv_from_store(T* to) noexcept {
+    if (kind_ == store_kind::rendezvous) return nobody_waits() ? trial::would_block : meet_queued<false>(to);
     const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
     if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) return segments_->try_pop(to);
     section under_w(*this);
@@ -347,25 +316,22 @@ class channel_core {
     T* const other = static_cast<T*>(others);
     hand_over(sends ? own : other, sends ? other : own);
   }
-  /// Rendezvous: the value goes to, or comes from, the first of those queued that can be had.
+  /// The value goes to, or comes from, the first of those queued that can be had. To a receiver also where there is a buffer.
   template <bool Sends>
-  trial meet_queued(T* value) noexcept {
-    wait_queue& queue = queue_of<!Sends>();
-    if (!w_.try_lock()) [[unlikely]]
-      return meet_queued_slow<Sends>(value, false);
-    wait_node* const peer = queue.front();
-    if (peer == nullptr || peer->owner->multi()) [[unlikely]]
-      return meet_queued_slow<Sends>(value, true);
-    queue.pop_front();
+  RUNNEL_NOINLINE trial meet_queued(T* value) noexcept {
+    if (!w_.try_lock()) return meet_queued_slow<Sends>(value, false);
+    wait_node* const peer = queue_of<!Sends>().front();
+    if (peer == nullptr || peer->owner->multi() || !must_wait<!Sends>()) return meet_queued_slow<Sends>(value, true);
     hand_over(Sends, value, peer->value);
-    peer->outcome = status::ok;
-    w_.unlock_hiding(queue.empty() ? flag_of<!Sends> : 0U);
-    peer->owner->resume();
+    end_wait<!Sends>(*peer);
     return trial::done;
   }
   template <bool Sends>
   RUNNEL_NOINLINE trial meet_queued_slow(T* value, bool locked) noexcept {
     section under_w(*this, 0, locked);
+    if constexpr (Sends) {
+      if (kind_ != store_kind::rendezvous) return try_send_locked(*value, under_w.wakes);
+    }
     while (wait_node* peer = queue_of<!Sends>().pop()) {
       if (!claim(*peer)) continue;
       hand_over(Sends, value, peer->value);
@@ -377,9 +343,8 @@ class channel_core {
 
   template <bool Sends>
   void join(wait_node& node) noexcept {
-    if (kind_ != store_kind::rendezvous || !w_.try_lock(flag_of<Sends>)) return join_slow<Sends>(node, false);
-    if (ended_ || !queue_of<!Sends>().empty()) [[unlikely]]
-      return join_slow<Sends>(node, true);
+    if (!w_.try_lock(flag_of<Sends>)) return join_slow<Sends>(node, false);
+    if (!must_wait<Sends>()) return join_slow<Sends>(node, true);
     queue_of<Sends>().push(node);
     count_arrival();
     check_invariants();
@@ -388,16 +353,15 @@ class channel_core {
   template <bool Sends>
   RUNNEL_NOINLINE void join_slow(wait_node& node, bool locked) noexcept {
     wait_queue& own = queue_of<Sends>();
-    wait_queue& other = queue_of<!Sends>();
     section under_w(*this, flag_of<Sends>, locked);
     if (kind_ != store_kind::rendezvous) {
       own.push(node);
-      if (!is_at_rest(other, !Sends)) settle_locked(under_w.wakes);
+      if (!must_wait<Sends>()) settle_locked(under_w.wakes);
       return;
     }
     if (ended_) {
       if (claim(node)) complete(node, status::closed, under_w.wakes);
-    } else if (!meet(node, other, Sends, under_w.wakes)) {
+    } else if (!meet(node, queue_of<!Sends>(), Sends, under_w.wakes)) {
       own.push(node);
       count_arrival();
     }
@@ -450,12 +414,6 @@ class channel_core {
     }
     settle_locked(wakes);
   }
-  /// Destroys what is buffered. The channel is closed and nobody can receive.
-  void discard() noexcept {
-    if (kind_ == store_kind::rendezvous) return;
-    for (storage<T> room; store_pop(room.get()) == trial::done;) std::destroy_at(room.get());
-  }
-
   void check_invariants() const noexcept {
     RUNNEL_ASSERT((flags_locked() & ~w_.flags(relaxed) & (receivers_wait | senders_wait)) == 0);  // relaxed: under W
     RUNNEL_ASSERT(kind_ == store_kind::rendezvous || receivers_.empty() || !closed());
@@ -463,9 +421,10 @@ class channel_core {
     if (kind_ == store_kind::bounded) ring_.check_invariants();
   }
 
-  [[no_unique_address]] ring<T> ring_;  // its last cache line is read-mostly, as is what follows
-  segments<T>* segments_ = nullptr;
-  store_kind kind_ = store_kind::rendezvous;
+  using store::kind_;
+  using store::ring_;
+  using store::segments_;
+  using store::store_push;
 
   alignas(cache_line) flag_lock w_;
   bool close_called_ = false;  // by hand: a second call is an error

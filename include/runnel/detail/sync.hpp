@@ -263,10 +263,6 @@ class flag_lock {
   }
   /// Shows these flags alone from then on. New ones among them are seen by whoever locks it later, or acquires them.
   void unlock(std::uint32_t shown) noexcept { word_.store(shown, release); }  // [flag_lock.word] release: with lock
-  /// Shows these no more, and all others that are shown.
-  void unlock_hiding(std::uint32_t hidden) noexcept {
-    unlock(word_.load(relaxed) & ~(hidden | locked));  // relaxed: nobody else writes it
-  }
 
  private:
   static constexpr std::uint32_t locked = 1;

@@ -246,7 +246,6 @@ class flag_lock {
     show(shown, at);
     lock_.unlock(at);
   }
-  void unlock_hiding(std::uint32_t hidden, model::place at = model::place::current()) noexcept { unlock(flags_.peek() & ~hidden, at); }
 
  private:
   void show(std::uint32_t shown, const model::place& at) noexcept {
