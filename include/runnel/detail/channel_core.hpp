@@ -426,7 +426,7 @@ class channel_core : public channel_store<T> {
   using store::segments_;
   using store::store_push;
 
-  alignas(cache_line) flag_lock w_;
+  flag_lock w_;
   bool close_called_ = false;  // by hand: a second call is an error
   bool ended_ = false;         // rendezvous: it is closed; under W
   wait_queue receivers_;

@@ -91,7 +91,7 @@ class channel_store {
 
   [[no_unique_address]] ring<T> ring_;  // its last cache line is read-mostly, as is what follows
   segments<T>* segments_ = nullptr;
-  store_kind kind_ = store_kind::rendezvous;
+  alignas(cache_line) store_kind kind_ = store_kind::rendezvous;  // in the line that those who wait use, too
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail
