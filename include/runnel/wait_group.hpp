@@ -98,8 +98,12 @@ class wait_group {
       // [wait_group.count] acq_rel: whoever brings it to zero has seen what came before each done(). The last access.
       if (count_.compare_exchange(count, count + n, detail::acq_rel, detail::relaxed)) return;
     }
+    change_under_lock(n, operation);
+  }
+  RUNNEL_NOINLINE void change_under_lock(std::ptrdiff_t n, const char* operation) {
     detail::wake_list wakes;
     detail::scoped_lock lock(mutex_);
+    std::ptrdiff_t count = count_.load(detail::relaxed);  // relaxed: as above
     for (;;) {
       if (!fits(count, n)) {
         lock.unlock();

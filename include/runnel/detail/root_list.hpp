@@ -17,12 +17,11 @@ class root_list final : public task_owner {
   }
   /// Begins a task, which is destroyed when it has ended.
   void begin(task_promise_base& root, resume_place& place) {
-    {
-      const scoped_lock lock(mutex_);
-      root.previous = nullptr;
-      root.next = std::exchange(first_, &root);
-      if (root.next != nullptr) root.next->previous = &root;
-    }
+    lock_.lock();
+    root.previous = nullptr;
+    root.next = std::exchange(first_, &root);
+    if (root.next != nullptr) root.next->previous = &root;
+    lock_.unlock(0);
     root.belong_to(*this, &place);
     frame_of(root).resume();
   }
@@ -37,16 +36,18 @@ class root_list final : public task_owner {
   // noexcept: what escapes from a task that nobody awaits ends the process.
   void failed(std::exception_ptr thrown) noexcept override { std::rethrow_exception(std::move(thrown)); }
   [[nodiscard]] bool empty() const noexcept {
-    const scoped_lock lock(mutex_);
-    return first_ == nullptr &&
-           taken_out_ == destroyed_.load(seq_cst);  // [root_list.destroyed] seq_cst: after [scheduler.draining]
+    lock_.lock();
+    const bool all_gone =
+        first_ == nullptr && taken_out_ == destroyed_.load(seq_cst);  // [root_list.destroyed] seq_cst: after [scheduler.draining]
+    lock_.unlock(0);
+    return all_gone;
   }
   /// Destroys all that are here, and that nobody can resume any more.
   void destroy_all() noexcept {
     for (;;) {
-      mutex_.lock();
+      lock_.lock();
       work_item* const root = first_;
-      mutex_.unlock();
+      lock_.unlock(0);
       if (root == nullptr) return;
       destroy(static_cast<task_promise_base&>(*root));
     }
@@ -54,17 +55,16 @@ class root_list final : public task_owner {
 
  private:
   void destroy(task_promise_base& root) noexcept {
-    {
-      const scoped_lock lock(mutex_);
-      (root.previous == nullptr ? first_ : root.previous->next) = root.next;
-      if (root.next != nullptr) root.next->previous = root.previous;
-      ++taken_out_;
-    }
+    lock_.lock();
+    (root.previous == nullptr ? first_ : root.previous->next) = root.next;
+    if (root.next != nullptr) root.next->previous = root.previous;
+    ++taken_out_;
+    lock_.unlock(0);
     frame_of(root).destroy();
     destroyed_.fetch_add(1, seq_cst);  // [root_list.destroyed] seq_cst: before the look at [scheduler.draining]; with empty
   }
 
-  mutable mutex mutex_;
+  mutable flag_lock lock_;  // without flags: its unlock is a store
   work_item* first_ = nullptr;
   std::size_t taken_out_ = 0;         // to be destroyed; under the lock
   atomic<std::size_t> destroyed_{0};  // of these

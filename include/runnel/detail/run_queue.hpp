@@ -22,8 +22,7 @@ class run_queue {
     // [run_queue.head] acquire: whoever took the item that was in this slot has read it.
     if (tail - head_.load(acquire) == capacity) return false;
     slot(tail).store(&item, relaxed);  // relaxed: published by the tail
-    // [run_queue.tail] seq_cst: before the look whether anybody is idle (scheduler.hpp, 5).
-    tail_.store(tail + 1, seq_cst);
+    tail_.store(tail + 1, release);  // [run_queue.tail] release: shows the slot. What others may take is said by offer().
     return true;
   }
   /// By the owner: lets others take what is in it.
@@ -39,7 +38,7 @@ class run_queue {
   }
   /// Whether others may take something.
   [[nodiscard]] bool has_offer() const noexcept {
-    return head_.load(seq_cst) < offered_.load(seq_cst);  // [run_queue.offered] seq_cst: as the tail
+    return head_.load(seq_cst) < offered_.load(seq_cst);  // [run_queue.offered] seq_cst: as in offer
   }
   [[nodiscard]] std::uint64_t size() const noexcept { return tail_.load(relaxed) - head_.load(relaxed); }  // relaxed: a hint
   /// The position of the oldest item, or of the next to come.
@@ -90,8 +89,8 @@ class run_queue {
     return found;
   }
   [[nodiscard]] bool empty() const noexcept {
-    return head_.load(seq_cst) == tail_.load(seq_cst);
-  }  // [run_queue.tail] seq_cst: as in push
+    return head_.load(acquire) == tail_.load(acquire);  // [run_queue.tail] acquire: as in pop
+  }
 
  private:
   [[nodiscard]] atomic<work_item*>& slot(std::uint64_t position) noexcept { return slots_[position % capacity]; }

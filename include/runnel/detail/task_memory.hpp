@@ -159,23 +159,29 @@ RUNNEL_NOINLINE inline void* allocate_for_no_worker(std::size_t index) {
 
 // Not inlined, as current_place(): a coroutine may be on another thread at each look.
 
-/// Memory for an object of this size and alignment. Throws: std::bad_alloc.
-RUNNEL_NOINLINE inline void* allocate_for_task(std::size_t size, std::size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
-  if (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(size, std::align_val_t(alignment));
-  const std::size_t index = free_block::index_of(size);
-  if (index >= free_block::sizes) return ::operator new(size);
-  if (blocks_in_batch == 0) return free_block::from_heap(index);
+RUNNEL_NOINLINE inline void* allocate_block(std::size_t index) {
   task_cache* const mine = this_thread().memory;
   return mine != nullptr ? mine->take(index) : allocate_for_no_worker(index);
 }
+RUNNEL_NOINLINE inline void release_block(void* memory, std::size_t index) noexcept {
+  task_cache* const mine = this_thread().memory;
+  if (mine == nullptr) return ::operator delete(memory);
+  mine->give(index, memory);
+}
+
+/// Memory for an object of this size and alignment. Throws: std::bad_alloc.
+inline void* allocate_for_task(std::size_t size, std::size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+  if (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(size, std::align_val_t(alignment));
+  const std::size_t index = free_block::index_of(size);
+  if (index >= free_block::sizes) return ::operator new(size);
+  return blocks_in_batch == 0 ? free_block::from_heap(index) : allocate_block(index);
+}
 /// Takes back what allocate_for_task(size, alignment) has given.
-RUNNEL_NOINLINE inline void release_for_task(void* memory, std::size_t size,
-                                             std::size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) noexcept {
+inline void release_for_task(void* memory, std::size_t size, std::size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) noexcept {
   if (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator delete(memory, std::align_val_t(alignment));
   const std::size_t index = free_block::index_of(size);
-  task_cache* const mine = this_thread().memory;
-  if (index >= free_block::sizes || blocks_in_batch == 0 || mine == nullptr) return ::operator delete(memory);
-  mine->give(index, memory);
+  if (index >= free_block::sizes || blocks_in_batch == 0) return ::operator delete(memory);
+  release_block(memory, index);
 }
 
 /// A base of what new makes in this memory.

@@ -134,9 +134,8 @@ class task_promise_base : public work_item, public task_frame_memory {
  public:
   task_promise_base() noexcept : work_item(nullptr) {}
   ~task_promise_base() {
-    // On its way through a queue: nobody resumes what is being destroyed.
-    for (backoff pause; step_ != nullptr && !place_->retract(*this); pause.pause()) {
-    }
+    if (step_ != nullptr) [[unlikely]]
+      take_back();
   }
 
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -189,15 +188,21 @@ class task_promise_base : public work_item, public task_frame_memory {
     self.leave_queue();
     if (runs) self.end_->next.resume();
   }
-  /// Goes to a coroutine: at once, or by a step through the queue of its place.
-  std::coroutine_handle<> transfer(std::coroutine_handle<> to, step_function step) noexcept {
-    if (stays_inline()) return to;
+  /// On its way through a queue: nobody resumes what is being destroyed.
+  RUNNEL_NOINLINE void take_back() noexcept {
+    for (backoff pause; step_ != nullptr && !place_->retract(*this); pause.pause()) {
+    }
+  }
+  /// Goes to a coroutine: at once, or by a step through the queue of its place. Not inlined: as current_place().
+  RUNNEL_NOINLINE std::coroutine_handle<> transfer(std::coroutine_handle<> to, step_function step) noexcept {
+    return ++this_thread().transfers % transfers_inline != 0 ? to : transfer_by_queue(step);
+  }
+  RUNNEL_NOINLINE std::coroutine_handle<> transfer_by_queue(step_function step) noexcept {
     if (place_ == nullptr) place_ = &current_place();  // from here on: that is where it is found
     step_ = step;
     place_->post(*this);  // the frame may be gone now
     return std::noop_coroutine();
   }
-  RUNNEL_NOINLINE static bool stays_inline() noexcept { return ++this_thread().transfers % transfers_inline != 0; }
 
   // step_ is not null while it is in a queue: that of place_, once it has begun.
   task_end* end_ = nullptr;                // once it has begun
