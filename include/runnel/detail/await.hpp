@@ -13,7 +13,7 @@ class event_awaiter {
   event_awaiter(const event_awaiter&) = delete;
   event_awaiter& operator=(const event_awaiter&) = delete;
 
-  bool await_ready() { return event_.try_now() == attempt::done; }
+  RUNNEL_ALWAYS_INLINE bool await_ready() { return event_.try_now() == attempt::done; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> h) {
     std::construct_at(&node_);

@@ -44,9 +44,9 @@ class lone_recv : private recv_source<T>, private recv_room<T> {
  public:
   explicit lone_recv(channel_core<payload<T>>* core) noexcept : recv_source<T>{core} {}
 
-  attempt try_now() {
+  RUNNEL_ALWAYS_INLINE attempt try_now() {
     if (core_ == nullptr) return attempt::never;
-    const trial t = core_->try_recv_or_wait(this->place());
+    const trial t = core_->try_recv(this->place());
     this->end(as_status(t));
     return t == trial::would_block ? attempt::not_yet : attempt::done;
   }
@@ -119,9 +119,9 @@ class lone_send {
  public:
   lone_send(channel_core<T>* core, T* from) noexcept : core_(core), from_(from) {}
 
-  attempt try_now() {
+  RUNNEL_ALWAYS_INLINE attempt try_now() {
     if (core_ == nullptr) return attempt::never;
-    const trial t = core_->try_send_or_wait(*from_);
+    const trial t = core_->try_send(*from_);
     outcome_ = as_status(t);
     return t == trial::would_block ? attempt::not_yet : attempt::done;
   }

@@ -71,7 +71,8 @@ class channel_core : public channel_store<T> {
         settle();
       return sent;
     }
-    return try_send_slow(value);
+    if (kind_ != store_kind::rendezvous) return try_send_slow(value);
+    return nobody_waits() ? trial::would_block : meet_queued<true>(std::addressof(value));
   }
   RUNNEL_ALWAYS_INLINE trial try_recv(T* to) noexcept {
     if (kind_ == store_kind::bounded && (w_.flags(relaxed) & receivers_wait) == 0) [[likely]] {  // [channel_core.w] as above
@@ -81,16 +82,7 @@ class channel_core : public channel_store<T> {
         settle();
       return received;
     }
-    return try_recv_slow(to);
-  }
-
-  /// The same for a coroutine that waits otherwise. Inlined is only what a rendezvous has to look at.
-  RUNNEL_ALWAYS_INLINE trial try_send_or_wait(T& value) {
-    if (kind_ != store_kind::rendezvous) return try_send_to_store(value);
-    return nobody_waits() ? trial::would_block : meet_queued<true>(std::addressof(value));
-  }
-  RUNNEL_ALWAYS_INLINE trial try_recv_or_wait(T* to) noexcept {
-    if (kind_ != store_kind::rendezvous) return try_recv_from_store(to);
+    if (kind_ != store_kind::rendezvous) return try_recv_slow(to);
     return nobody_waits() ? trial::would_block : meet_queued<false>(to);
   }
 
@@ -198,6 +190,8 @@ class channel_core : public channel_store<T> {
   [[nodiscard]] std::uint32_t flags_locked() const noexcept {
     return (receivers_.empty() ? 0U : receivers_wait) | (senders_.empty() ? 0U : senders_wait) | (ended_ ? closed_bit : 0U);
   }
+  /// Nobody waits, at one instant; and a rendezvous channel is not closed.
+  [[nodiscard]] bool nobody_waits() const noexcept { return w_.flags(seq_cst) == 0; }  // [channel_core.w] seq_cst: with lock
   /// Between two equal stamps nobody has queued, and the channel has not closed.
   [[nodiscard]] std::uint64_t meeting_stamp() const noexcept {
     // [channel_core.w] seq_cst, before the count: whose queueing is seen, or undone, is counted, for he counted under W.
@@ -262,13 +256,8 @@ class channel_core : public channel_store<T> {
 
   // What is rare is a function of its own, called last: so the code before it saves no registers.
 
-  RUNNEL_NOINLINE trial try_send_to_store(T& value) { return try_send(value); }
-  RUNNEL_NOINLINE trial try_recv_from_store(T* to) noexcept { return try_recv(to); }
-  /// Rendezvous: at one instant. A channel that is closed shows a flag too.
-  [[nodiscard]] bool nobody_waits() const noexcept { return w_.flags(seq_cst) == 0; }  // [channel_core.w] seq_cst: with lock
   RUNNEL_NOINLINE trial try_send_slow(T& value) {
-    if (kind_ == store_kind::rendezvous && nobody_waits()) return trial::would_block;
-    if (kind_ != store_kind::unbounded) return meet_queued<true>(std::addressof(value));
+    if (kind_ == store_kind::bounded) return meet_queued<true>(std::addressof(value));
     for (;;) {
       if ((w_.flags(seq_cst) & receivers_wait) == 0) {  // [channel_core.w] seq_cst: nobody waited at this instant
         const trial sent = segments_->try_push(value);
@@ -294,7 +283,6 @@ class channel_core : public channel_store<T> {
   }
 
   RUNNEL_NOINLINE trial try_recv_slow(T* to) noexcept {
-    if (kind_ == store_kind::rendezvous) return nobody_waits() ? trial::would_block : meet_queued<false>(to);
     const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
     if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) return segments_->try_pop(to);
     section under_w(*this);

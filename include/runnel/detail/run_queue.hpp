@@ -22,7 +22,7 @@ class run_queue {
     // [run_queue.head] acquire: whoever took the item that was in this slot has read it.
     if (tail - head_.load(acquire) == capacity) return false;
     slot(tail).store(&item, relaxed);  // relaxed: published by the tail
-    tail_.store(tail + 1, release);  // [run_queue.tail] release: shows the slot. What others may take is said by offer().
+    tail_.store(tail + 1, release);    // [run_queue.tail] release: shows the slot. What others may take is said by offer().
     return true;
   }
   /// By the owner: lets others take what is in it.
