@@ -345,7 +345,8 @@ class selector {
   /// The first pass of a wait, while the cases are this thread's.
   void begin(detail::select_plan& plan) {
     plan.biased = biased_;
-    entries_.assign(cases_.size(), detail::select_entry{});
+    entries_.clear();
+    entries_.resize(cases_.size());
     plan.entries = entries_;
     for (std::size_t i = 0; i < cases_.size(); ++i) cases_[i].what->begin(plan, i);
   }

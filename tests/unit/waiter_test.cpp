@@ -148,7 +148,7 @@ TEST_CASE("B11 B13 B44 a queue is first come, first served, and a node leaves it
     REQUIRE(queue.empty() == model.empty());
     std::size_t length = 0;
     const rd::wait_node* previous = nullptr;
-    for (const rd::wait_node* n = queue.front(); n != nullptr; n = n->next) {
+    for (const rd::wait_node* n = queue.front(); n != nullptr; n = n->behind()) {
       REQUIRE(n == &model[length++]->node);
       REQUIRE(n->previous == previous);
       previous = n;

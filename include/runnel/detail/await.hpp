@@ -16,12 +16,10 @@ class event_awaiter {
   RUNNEL_ALWAYS_INLINE bool await_ready() { return event_.try_now() == attempt::done; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> h) {
-    std::construct_at(&node_);
     std::construct_at(&self_);
-    node_.owner = &self_;
     self_.wait_as(h);
     waits_ = true;
-    event_.join(node_);  // the frame may be gone now
+    event_.join(self_);  // the frame may be gone now
   }
 
  protected:
@@ -31,7 +29,7 @@ class event_awaiter {
   /// For a coroutine that is destroyed: ends the wait. True: the event has happened.
   bool destroy_waiting() noexcept {
     if (!waits_) return false;
-    const bool has_happened = !event_.leave(node_);
+    const bool has_happened = !event_.leave(self_);
     if (has_happened) self_.take_back();
     end_waiting(has_happened);
     return has_happened;
@@ -46,25 +44,20 @@ class event_awaiter {
  private:
   void end_waiting(bool has_happened) noexcept {
     waits_ = false;
-    if (has_happened) event_.finish(node_);
-    std::destroy_at(&node_);
+    if (has_happened) event_.finish(self_);
     std::destroy_at(&self_);
   }
 
   [[no_unique_address]] Event event_;
   bool waits_ = false;
-  // These two live while it waits.
   union {
-    wait_node node_;
-  };
-  union {
-    coroutine_waiter self_;
+    lone_coroutine self_;  // while it waits
   };
 };
 
 /// Waits for the first of the events of a plan. Derived classes fill in the plan before await_ready(), and destroy_waiting() in their
 /// destructors, while their events live.
-class plan_awaiter : private coroutine_waiter {
+class plan_awaiter : private plan_coroutine {
  public:
   plan_awaiter(const plan_awaiter&) = delete;
   plan_awaiter& operator=(const plan_awaiter&) = delete;
@@ -81,7 +74,7 @@ class plan_awaiter : private coroutine_waiter {
   }
 
  protected:
-  plan_awaiter() noexcept : coroutine_waiter(&go_on) {}
+  plan_awaiter() noexcept : plan_coroutine(&go_on) {}
   ~plan_awaiter() { RUNNEL_ASSERT(!waits_); }  // whoever derives from it has called destroy_waiting()
   /// For a coroutine that is destroyed, before what it waits for is: ends the wait. Returns: the case that has happened, or select_none.
   std::size_t destroy_waiting() noexcept {
@@ -150,7 +143,7 @@ class plan_awaiter : private coroutine_waiter {
     engine_.leave_all();
   }
   static void go_on(work_item& item, bool runs) noexcept {
-    auto& self = static_cast<plan_awaiter&>(static_cast<coroutine_waiter&>(item));
+    auto& self = static_cast<plan_awaiter&>(static_cast<plan_coroutine&>(item));
     if (!self.begins_step(runs)) return;
     bool ended = true;
     try {

@@ -155,7 +155,7 @@ inline std::pair<std::size_t, std::size_t> cancel_scope::linked() noexcept {
   std::pair<std::size_t, std::size_t> count{0, 0};
   for (const child_link* l = children_; l != nullptr; l = l->next) ++count.first;
   for (const wait_queue* queue : {&waiters_, &callbacks_})
-    for (const wait_node* w = queue->front(); w != nullptr; w = w->next) ++count.second;
+    for (const wait_node* w = queue->front(); w != nullptr; w = w->behind()) ++count.second;
   return count;
 }
 

@@ -359,7 +359,7 @@ class channel_core : public channel_store<T> {
   /// Rendezvous: pairs an arriving call with the first queued one that can be had. True: there is nothing left to wait for.
   bool meet(wait_node& node, wait_queue& other, bool sends, wake_list& wakes) noexcept {
     for (wait_node* peer = other.front(); peer != nullptr;) {
-      wait_node* const next = peer->next;
+      wait_node* const next = peer->behind();
       if (peer->owner != node.owner) {  // a select never meets itself
         switch (claim_both(node, *peer)) {
           case both_claimed::both: {

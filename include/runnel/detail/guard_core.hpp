@@ -229,7 +229,7 @@ class guard_core {
       guard_record& record = record_of(*node);
       if (record.since > limit) break;
       if (node == last) {
-        node = node->next;
+        node = node->behind();
         continue;
       }
       record.state.store(guard_record::testing, relaxed);  // relaxed: under the lock
@@ -242,7 +242,7 @@ class guard_core {
         error = std::current_exception();
       }
       lock.lock(mutex_);
-      wait_node* const next = node->next;
+      wait_node* const next = node->behind();
       const bool ends = come_true || error != nullptr;
       bool claimed = false;
       if (ends) {

@@ -293,7 +293,7 @@ class pool_core final : public resume_place, public pool_places {
 
   void wake_rested(wake_list& wakes) noexcept {
     for (wait_node* node = rest_.front(); node != nullptr;) {
-      wait_node* const next = node->next;
+      wait_node* const next = node->behind();
       if (is_at(*static_cast<const rest*>(node->value))) {
         rest_.remove(*node);
         if (claim(*node)) {

@@ -14,29 +14,6 @@
 
 namespace runnel::inline RUNNEL_ABI {
 
-/// One step of work for a place: a coroutine that goes on, or a task that begins. It is part of what it belongs to.
-/// Whoever is given one calls run() or drop(), once for each post; it may be gone then.
-class work_item {
- public:
-  work_item(const work_item&) = delete;
-  work_item& operator=(const work_item&) = delete;
-
-  /// Goes on with what it belongs to. Blocks: as long as that does. Under no lock.
-  void run() noexcept { step_(*this, true); }
-  /// Says that it will never be run, for a place that ends.
-  void drop() noexcept { step_(*this, false); }
-
-  work_item* next = nullptr;      ///< for the place that has it
-  work_item* previous = nullptr;  ///< likewise
-
- protected:
-  using step_function = void (*)(work_item& self, bool runs) noexcept;
-  explicit work_item(step_function step) noexcept : step_(step) {}
-  ~work_item() = default;
-
-  step_function step_;
-};
-
 /// Where coroutines go on after they have waited: the one customization point for executors.
 ///
 /// A coroutine goes on at the place that its promise answers from `resume_place()`, a pointer, if it has that and it is not null; else on
@@ -85,12 +62,9 @@ class coroutine_wait_state : public waiter {
   atomic<std::uint8_t> state_;
 };
 
-/// A coroutine that waits.
-class coroutine_waiter : public coroutine_wait_state, public work_item {
+/// A coroutine that waits: who, and where it goes on.
+class coroutine_waiter : public coroutine_wait_state {
  public:
-  /// For a wait in one queue.
-  coroutine_waiter() noexcept : coroutine_wait_state(&resume_one, false, suspended), work_item(&step_of_one) {}
-
   /// Says who waits; before anything is joined.
   template <class Promise>
   void wait_as(std::coroutine_handle<Promise> h) {
@@ -99,26 +73,65 @@ class coroutine_waiter : public coroutine_wait_state, public work_item {
     place_ = asked != nullptr ? asked : &current_place();
   }
   /// Where a waiter goes on, if it is a coroutine; else null. Before it is queued, or by whoever claimed it.
-  static resume_place* place_of(const waiter& w) noexcept {
-    const bool is_coroutine = w.is_resumed_by(&resume_one) || w.is_resumed_by(&resume_several);
-    return is_coroutine ? static_cast<const coroutine_waiter&>(w).place_ : nullptr;
-  }
+  static resume_place* place_of(const waiter& w) noexcept;
+
+ protected:
+  using coroutine_wait_state::coroutine_wait_state;
+
   /// For a waiter that has been claimed, whose coroutine is being destroyed: returns when nobody will touch it any more.
-  void take_back() noexcept {
+  void take_back(work_item& item) noexcept {
     backoff pause;
     // [coroutine_waiter.state] acq_rel: the claimer has written its last, or its place has dropped it; begins_step sees the rest.
     for (std::uint8_t seen = posted; !state_.compare_exchange(seen, destroyed, acq_rel, acquire); seen = posted) {
       if (seen == released) return;
       pause.pause();
     }
-    while (state_.load(acquire) != released && !place_->retract(*this)) pause.pause();  // [coroutine_waiter.state] as above
+    while (state_.load(acquire) != released && !place_->retract(item)) pause.pause();  // [coroutine_waiter.state] as above
   }
+  /// For the step of a place. Whether the coroutine goes on; false: it is being destroyed, and this object is not to be touched any more.
+  bool begins_step(bool runs) noexcept {
+    // No exchange: nobody destroys a coroutine while it can be resumed elsewhere (4).
+    // [coroutine_waiter.state] acquire, release: with take_back
+    const bool goes_on = runs && state_.load(acquire) != destroyed;
+    state_.store(goes_on ? running : released, release);
+    return goes_on;
+  }
+  void resume_coroutine() const { handle_.resume(); }
+  [[nodiscard]] resume_place& place() const noexcept { return *place_; }
 
+ private:
+  resume_place* place_ = nullptr;
+  std::coroutine_handle<> handle_;
+};
+
+/// One that waits in one queue. Its node there is what its place runs.
+class lone_coroutine final : public coroutine_waiter, public wait_node {
+ public:
+  lone_coroutine() noexcept : coroutine_waiter(&resume_one, false, suspended), wait_node(&step_of_one) { owner = this; }
+  void take_back() noexcept { coroutine_waiter::take_back(*this); }
+
+ private:
+  friend class coroutine_waiter;
+  static void resume_one(waiter& w) noexcept {
+    auto& self = static_cast<lone_coroutine&>(w);
+    resume_place& place = self.place();
+    self.state_.store(posted, release);  // [coroutine_waiter.state] release: with take_back. Its place orders the rest.
+    place.post(self);
+  }
+  static void step_of_one(work_item& item, bool runs) noexcept {
+    auto& self = static_cast<lone_coroutine&>(item);
+    if (self.begins_step(runs)) self.resume_coroutine();
+  }
+};
+
+/// One that waits in several queues: `step` is what the place runs.
+class plan_coroutine : public coroutine_waiter, public work_item {
  protected:
-  /// For a wait in several queues: `step` is what the place runs.
-  explicit coroutine_waiter(work_item::step_function step) noexcept
-      : coroutine_wait_state(&resume_several, true, joining), work_item(step) {}
+  explicit plan_coroutine(work_item::step_function step) noexcept
+      : coroutine_waiter(&resume_several, true, joining), work_item(step) {}
+  ~plan_coroutine() = default;
 
+  void take_back() noexcept { coroutine_waiter::take_back(*this); }
   /// The same for a wait that may have to be begun again. Only when it is in no queue.
   void start_joining() noexcept {
     reopen();
@@ -130,37 +143,21 @@ class coroutine_waiter : public coroutine_wait_state, public work_item {
     // [coroutine_waiter.state] acq_rel: sees the outcome, or shows the frame to whoever resumes it.
     return state_.compare_exchange(seen, suspended, acq_rel, acquire);
   }
-  /// For the step of a place. Whether the coroutine goes on; false: it is being destroyed, and this object is not to be touched any more.
-  bool begins_step(bool runs) noexcept {
-    // No exchange: nobody destroys a coroutine while it can be resumed elsewhere (4).
-    // [coroutine_waiter.state] acquire, release: with take_back
-    const bool goes_on = runs && state_.load(acquire) != destroyed;
-    state_.store(goes_on ? running : released, release);
-    return goes_on;
-  }
-  void resume_coroutine() const { handle_.resume(); }
 
  private:
-  static void resume_one(waiter& w) noexcept {
-    auto& self = static_cast<coroutine_waiter&>(w);
-    resume_place* const place = self.place_;
-    self.state_.store(posted, release);  // [coroutine_waiter.state] release: with take_back. Its place orders the rest.
-    place->post(self);
-  }
+  friend class coroutine_waiter;
   static void resume_several(waiter& w) noexcept {
-    auto& self = static_cast<coroutine_waiter&>(w);
-    resume_place* const place = self.place_;
+    auto& self = static_cast<plan_coroutine&>(w);
+    resume_place& place = self.place();
     // [coroutine_waiter.state] acq_rel: whoever goes on sees what the claimer wrote, and the claimer the whole frame.
-    if (self.state_.exchange(posted, acq_rel) == suspended) place->post(self);
+    if (self.state_.exchange(posted, acq_rel) == suspended) place.post(self);
   }
-  static void step_of_one(work_item& item, bool runs) noexcept {
-    auto& self = static_cast<coroutine_waiter&>(item);
-    if (self.begins_step(runs)) self.handle_.resume();
-  }
-
-  resume_place* place_ = nullptr;
-  std::coroutine_handle<> handle_;
 };
+
+inline resume_place* coroutine_waiter::place_of(const waiter& w) noexcept {
+  const bool is_coroutine = w.is_resumed_by(&lone_coroutine::resume_one) || w.is_resumed_by(&plan_coroutine::resume_several);
+  return is_coroutine ? static_cast<const coroutine_waiter&>(w).place_ : nullptr;
+}
 
 }  // namespace detail
 }  // namespace runnel::inline RUNNEL_ABI

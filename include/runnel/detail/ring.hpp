@@ -241,7 +241,7 @@ class ring {
     return static_cast<std::size_t>((position & (lap_size_ - 1)) >> 1);
   }
   slot& slot_of(std::uint64_t position) const noexcept { return slots_[index_of(position)]; }
-  [[nodiscard]] std::uint64_t after(std::uint64_t position) const noexcept { return behind(position, 1); }
+  [[nodiscard]] RUNNEL_ALWAYS_INLINE std::uint64_t after(std::uint64_t position) const noexcept { return behind(position, 1); }
   /// The position after so many from this one on; they all are in its lap.
   [[nodiscard]] std::uint64_t behind(std::uint64_t position, std::size_t count) const noexcept {
     const std::size_t index = index_of(position);

@@ -21,7 +21,11 @@ namespace detail {
 
 /// One case, as the engine sees it.
 struct select_entry {
-  select_entry() noexcept {}    // NOLINT(modernize-use-equals-default): the node stays unwritten until it is needed
+  select_entry() noexcept {}  // NOLINT(modernize-use-equals-default): the node stays unwritten until it is needed
+  /// For a vector that grows: without the node.
+  select_entry(const select_entry& other) noexcept : event(other.event), live(other.live), order(other.order), stamp(other.stamp) {}
+  select_entry& operator=(const select_entry&) = delete;
+
   selectable* event = nullptr;  // null: the case has none, or is off
   bool live = false;            // it may still happen
   std::uint32_t order = 0;      // which entry is tried at this place

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <runnel/detail/blocking.hpp>
+#include <runnel/detail/work_item.hpp>
 #include <runnel/status.hpp>
 
 #include <compare>
@@ -85,10 +86,13 @@ class waiter {
   bool multi_;
 };
 
-/// A waiter's place in one queue, what it offers there, and how it ended.
-struct wait_node {
-  wait_node* next = nullptr;
-  wait_node* previous = nullptr;
+/// A waiter's place in one queue, what it offers there, and how it ended. Its links are the queue's, then those of whoever wakes it. A
+/// coroutine that waits in one queue is in a place with the same links, once it has been resumed.
+struct wait_node : work_item {
+  explicit wait_node(step_function step = nullptr) noexcept : work_item(step) {}
+  /// The one behind it, in a queue or a wake_list.
+  [[nodiscard]] wait_node* behind() const noexcept { return static_cast<wait_node*>(next); }
+
   waiter* owner = nullptr;
   void* value = nullptr;        // where the value is, to send, or goes, to receive
   std::uint32_t index = 0;      // which case of the waiter this is
@@ -124,11 +128,11 @@ inline both_claimed claim_both(wait_node& first, wait_node& second) noexcept {
 class wait_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
-  [[nodiscard]] wait_node* front() const noexcept { return head_; }
+  [[nodiscard]] wait_node* front() const noexcept { return static_cast<wait_node*>(head_); }
   /// For tests: goes through all of it.
   [[nodiscard]] std::size_t size() const noexcept {
     std::size_t count = 0;
-    for (const wait_node* node = head_; node != nullptr; node = node->next) ++count;
+    for (const work_item* node = head_; node != nullptr; node = node->next) ++count;
     return count;
   }
 
@@ -147,20 +151,20 @@ class wait_queue {
     node.queued = false;
   }
   wait_node* pop() noexcept {
-    wait_node* const node = head_;
+    wait_node* const node = front();
     if (node != nullptr) pop_front();
     return node;
   }
   /// Takes the first one off, where there is one.
   void pop_front() noexcept {
-    head_->queued = false;
+    front()->queued = false;
     head_ = head_->next;
     (head_ == nullptr ? tail_ : head_->previous) = nullptr;
   }
 
  private:
-  wait_node* head_ = nullptr;
-  wait_node* tail_ = nullptr;
+  work_item* head_ = nullptr;
+  work_item* tail_ = nullptr;
 };
 
 /// Waiters that were claimed under a lock and are to be resumed once it is dropped, in order.
@@ -187,16 +191,16 @@ class wake_list {
   }
   /// Resumes them. Under no lock.
   void resume_all() noexcept {
-    for (wait_node* node = std::exchange(head_, nullptr); node != nullptr;) {
-      wait_node* next = node->next;
+    for (auto* node = static_cast<wait_node*>(std::exchange(head_, nullptr)); node != nullptr;) {
+      wait_node* next = node->behind();
       node->owner->resume();
       node = next;
     }
   }
 
  private:
-  wait_node* head_ = nullptr;
-  wait_node* last_ = nullptr;
+  work_item* head_ = nullptr;
+  work_item* last_ = nullptr;
 };
 
 /// A thread that waits: it pauses and yields for a bounded while, then parks.
