@@ -97,7 +97,7 @@ class coroutine_waiter : public coroutine_wait_state {
     return goes_on;
   }
   void resume_coroutine() const { handle_.resume(); }
-  [[nodiscard]] resume_place& place() const noexcept { return *place_; }
+  [[nodiscard]] resume_place& own_place() const noexcept { return *place_; }
 
  private:
   resume_place* place_ = nullptr;
@@ -114,7 +114,7 @@ class lone_coroutine final : public coroutine_waiter, public wait_node {
   friend class coroutine_waiter;
   static void resume_one(waiter& w) noexcept {
     auto& self = static_cast<lone_coroutine&>(w);
-    resume_place& place = self.place();
+    resume_place& place = self.own_place();
     self.state_.store(posted, release);  // [coroutine_waiter.state] release: with take_back. Its place orders the rest.
     place.post(self);
   }
@@ -148,7 +148,7 @@ class plan_coroutine : public coroutine_waiter, public work_item {
   friend class coroutine_waiter;
   static void resume_several(waiter& w) noexcept {
     auto& self = static_cast<plan_coroutine&>(w);
-    resume_place& place = self.place();
+    resume_place& place = self.own_place();
     // [coroutine_waiter.state] acq_rel: whoever goes on sees what the claimer wrote, and the claimer the whole frame.
     if (self.state_.exchange(posted, acq_rel) == suspended) place.post(self);
   }
