@@ -61,7 +61,7 @@ class ring {
 
   /// Claims the tail, moves the value in, stamps it full.
   /// would_block: it was full at one instant. closed: CLOSED is set; the value is unmoved in both cases.
-  RUNNEL_ALWAYS_INLINE trial try_push(T& value) noexcept {
+  trial try_push(T& value) noexcept {
     std::uint64_t tail = tail_.load(acquire);  // [ring.tail] acquire: pairs with the claim, so that stamps are not older than it
     for (backoff wait;;) {
       if ((tail & closed_bit) != 0) return trial::closed;
@@ -92,7 +92,7 @@ class ring {
 
   /// Claims the head, moves its value to the raw storage at `to`, stamps the slot free.
   /// would_block: it was empty at one instant. closed: empty, and CLOSED.
-  RUNNEL_ALWAYS_INLINE trial try_pop(T* to) noexcept {
+  trial try_pop(T* to) noexcept {
     std::uint64_t head = head_.load(acquire);  // [ring.head] acquire: pairs with the claim
     for (backoff wait;;) {
       slot& at = slot_of(head);
@@ -241,7 +241,7 @@ class ring {
     return static_cast<std::size_t>((position & (lap_size_ - 1)) >> 1);
   }
   slot& slot_of(std::uint64_t position) const noexcept { return slots_[index_of(position)]; }
-  [[nodiscard]] RUNNEL_ALWAYS_INLINE std::uint64_t after(std::uint64_t position) const noexcept { return behind(position, 1); }
+  [[nodiscard]] std::uint64_t after(std::uint64_t position) const noexcept { return behind(position, 1); }
   /// The position after so many from this one on; they all are in its lap.
   [[nodiscard]] std::uint64_t behind(std::uint64_t position, std::size_t count) const noexcept {
     const std::size_t index = index_of(position);
