@@ -62,29 +62,35 @@ class channel_core : public channel_store<T> {
 
   // Trying. `value` is moved from, and `to` filled, exactly if the answer is `done`.
 
-  RUNNEL_ALWAYS_INLINE trial try_send(T& value) {
+  /// Whether a ring has room, or a value, and nobody waits for it. If not, try_send_again and try_recv_again say what is so.
+  RUNNEL_ALWAYS_INLINE bool send_at_once(T& value) noexcept {
     // [channel_core.w] relaxed: a hint; what it says is looked at again under W.
-    if (kind_ == store_kind::bounded && w_.flags(relaxed) == 0) [[likely]] {
-      const trial sent = ring_.try_push(value);
-      // [channel_core.w] seq_cst, after the claim of the tail: invariant 8.
-      if (sent == trial::done && (w_.flags(seq_cst) & receivers_wait) != 0) [[unlikely]]
-        settle();
-      return sent;
-    }
+    if (kind_ != store_kind::bounded || w_.flags(relaxed) != 0 || !ring_.push_at_once(value)) [[unlikely]]
+      return false;
+    // [channel_core.w] seq_cst, after the claim of the tail: invariant 8.
+    if ((w_.flags(seq_cst) & receivers_wait) != 0) [[unlikely]]
+      settle();
+    return true;
+  }
+  RUNNEL_ALWAYS_INLINE bool recv_at_once(T* to) noexcept {
+    // [channel_core.w] as above
+    if (kind_ != store_kind::bounded || (w_.flags(relaxed) & receivers_wait) != 0 || !ring_.pop_at_once(to)) [[unlikely]]
+      return false;
+    // [channel_core.w] seq_cst, after the claim of the head: invariant 8.
+    if ((w_.flags(seq_cst) & senders_wait) != 0) [[unlikely]]
+      settle();
+    return true;
+  }
+  RUNNEL_ALWAYS_INLINE trial try_send_again(T& value) {
     if (kind_ != store_kind::rendezvous) return try_send_slow(value);
     return nobody_waits() ? trial::would_block : meet_queued<true>(std::addressof(value));
   }
-  RUNNEL_ALWAYS_INLINE trial try_recv(T* to) noexcept {
-    if (kind_ == store_kind::bounded && (w_.flags(relaxed) & receivers_wait) == 0) [[likely]] {  // [channel_core.w] as above
-      const trial received = ring_.try_pop(to);
-      // [channel_core.w] seq_cst, after the claim of the head: invariant 8.
-      if (received == trial::done && (w_.flags(seq_cst) & senders_wait) != 0) [[unlikely]]
-        settle();
-      return received;
-    }
+  RUNNEL_ALWAYS_INLINE trial try_recv_again(T* to) noexcept {
     if (kind_ != store_kind::rendezvous) return try_recv_slow(to);
     return nobody_waits() ? trial::would_block : meet_queued<false>(to);
   }
+  RUNNEL_ALWAYS_INLINE trial try_send(T& value) { return send_at_once(value) ? trial::done : try_send_again(value); }
+  RUNNEL_ALWAYS_INLINE trial try_recv(T* to) noexcept { return recv_at_once(to) ? trial::done : try_recv_again(to); }
 
   /// Sends at most `most` for which a ring has room, each made by fill(T*). Returns: how many; 0 also where try_send may say more.
   template <class Fill>
@@ -257,7 +263,12 @@ class channel_core : public channel_store<T> {
   // What is rare is a function of its own, called last: so the code before it saves no registers.
 
   RUNNEL_NOINLINE trial try_send_slow(T& value) {
-    if (kind_ == store_kind::bounded) return meet_queued<true>(std::addressof(value));
+    if (kind_ == store_kind::bounded) {
+      if (w_.flags(relaxed) != 0) return meet_queued<true>(std::addressof(value));  // [channel_core.w] as in send_at_once
+      const trial sent = ring_.try_push(value);
+      if (sent == trial::done && (w_.flags(seq_cst) & receivers_wait) != 0) settle();  // [channel_core.w] as in send_at_once
+      return sent;
+    }
     for (;;) {
       if ((w_.flags(seq_cst) & receivers_wait) == 0) {  // [channel_core.w] seq_cst: nobody waited at this instant
         const trial sent = segments_->try_push(value);
@@ -283,10 +294,14 @@ class channel_core : public channel_store<T> {
   }
 
   RUNNEL_NOINLINE trial try_recv_slow(T* to) noexcept {
-    const std::uint32_t seen = w_.flags(seq_cst);  // [channel_core.w] seq_cst: nobody waited at this instant
-    if ((seen & receivers_wait) == 0 && kind_ == store_kind::unbounded) return segments_->try_pop(to);
-    section under_w(*this);
-    return try_recv_locked(to, under_w.wakes);
+    if ((w_.flags(seq_cst) & receivers_wait) != 0) {  // [channel_core.w] seq_cst: nobody waited at this instant
+      section under_w(*this);
+      return try_recv_locked(to, under_w.wakes);
+    }
+    if (kind_ == store_kind::unbounded) return segments_->try_pop(to);
+    const trial received = ring_.try_pop(to);
+    if (received == trial::done && (w_.flags(seq_cst) & senders_wait) != 0) settle();  // [channel_core.w] as in recv_at_once
+    return received;
   }
   trial try_recv_locked(T* to, wake_list& wakes) noexcept {
     settle_locked(wakes);

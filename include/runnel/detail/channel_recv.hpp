@@ -128,10 +128,14 @@ class recv_operations : public Base {
   template <class Limit>
   RUNNEL_ALWAYS_INLINE status take(value_t* to, const Limit& limit) const {
     auto* const core = channel_access::core(*this);
+    return core != nullptr && core->recv_at_once(to) ? status::ok : take_again(to, limit);
+  }
+  template <class Limit>
+  RUNNEL_NOINLINE status take_again(value_t* to, const Limit& limit) const {
+    auto* const core = channel_access::core(*this);
     if (core != nullptr) [[likely]] {
-      const trial t = core->try_recv(to);
-      if (t != trial::would_block) [[likely]]
-        return as_status(t);
+      const trial t = core->try_recv_again(to);
+      if (t != trial::would_block) return as_status(t);
     }
     return limit.template wait<recv_event<value_t>>(core, to);
   }

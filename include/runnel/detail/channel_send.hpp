@@ -100,13 +100,13 @@ class send_operations : public Base {
   void send(value_t&& value) const
     requires has_values
   {
-    must_be_sent(put(value, no_limit));
+    send_one(value);
   }
   template <class V = value_t>
     requires has_values && std::copy_constructible<V>
   void send(const value_t& value) const {
     value_t copy(value);
-    must_be_sent(put(copy, no_limit));
+    send_one(copy);
   }
   /// The same, until the context is done: canceled or timed_out, as ctx.err(). Returns: ok, closed, or how the context ended.
   [[nodiscard]] send_result send(const context& ctx, value_t&& value) const
@@ -162,7 +162,7 @@ class send_operations : public Base {
     requires(!has_values)
   {
     value_t signal;
-    must_be_sent(put(signal, no_limit));
+    send_one(signal);
   }
   [[nodiscard]] send_result send(const context& ctx) const
     requires(!has_values)
@@ -287,19 +287,30 @@ class send_operations : public Base {
   send_operations() noexcept = default;
 
  private:
+  [[nodiscard]] bool put_at_once(value_t& value) const noexcept {
+    auto* const core = channel_access::core(*this);
+    return core != nullptr && core->send_at_once(value);
+  }
   template <class Limit>
   RUNNEL_ALWAYS_INLINE status put(value_t& value, const Limit& limit) const {
+    return put_at_once(value) ? status::ok : put_again(value, limit);
+  }
+  template <class Limit>
+  RUNNEL_NOINLINE status put_again(value_t& value, const Limit& limit) const {
     auto* const core = channel_access::core(*this);
     if (core != nullptr) [[likely]] {
-      const trial t = core->try_send(value);
-      if (t != trial::would_block) [[likely]]
-        return as_status(t);
+      const trial t = core->try_send_again(value);
+      if (t != trial::would_block) return as_status(t);
     }
     return limit.template wait<send_event<value_t>>(core, std::addressof(value));
   }
-  void must_be_sent(status s) const {
-    if (s != status::ok) [[unlikely]]
-      throw_closed();
+  /// What is rare is called last: the rest saves no registers.
+  void send_one(value_t& value) const {
+    if (!put_at_once(value)) [[unlikely]]
+      send_again(value);
+  }
+  RUNNEL_NOINLINE void send_again(value_t& value) const {
+    if (put_again(value, no_limit) != status::ok) throw_closed();
   }
   RUNNEL_NOINLINE void throw_closed() const {
     throw channel_closed("runnel: send on a closed " + channel_access::core(*this)->describe());

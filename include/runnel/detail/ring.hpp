@@ -59,6 +59,29 @@ class ring {
 
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
+  // What is most often so, and short enough to be inlined wherever it is called. False: a try may say more.
+
+  RUNNEL_ALWAYS_INLINE bool push_at_once(T& value) noexcept {
+    std::uint64_t tail = tail_.load(acquire);  // [ring.tail] as in try_push
+    for (;;) {
+      slot& at = slot_of(tail);
+      if (at.stamp.load(acquire) != tail) return false;  // [ring.stamp] as in try_push. No stamp is a closed ring's tail
+      if (!claim_tail(tail)) continue;
+      fill(at, tail, value);
+      return true;
+    }
+  }
+  RUNNEL_ALWAYS_INLINE bool pop_at_once(T* to) noexcept {
+    std::uint64_t head = head_.load(acquire);  // [ring.head] as in try_pop
+    for (;;) {
+      slot& at = slot_of(head);
+      if (at.stamp.load(acquire) != head + full) return false;  // [ring.stamp] as in try_pop
+      if (!claim_head(head)) continue;
+      empty(at, head, to);
+      return true;
+    }
+  }
+
   /// Claims the tail, moves the value in, stamps it full.
   /// would_block: it was full at one instant. closed: CLOSED is set; the value is unmoved in both cases.
   trial try_push(T& value) noexcept {
@@ -68,13 +91,9 @@ class ring {
       slot& at = slot_of(tail);
       const std::uint64_t stamp = at.stamp.load(acquire);  // [ring.stamp] acquire: the receiver's move out of the slot is over
       if (stamp == tail) {
-        // [ring.tail] seq_cst: with the load of the receivers' flag after it: no wake-up is lost (channel_core.hpp).
-        if (tail_.compare_exchange(tail, after(tail), seq_cst, acquire)) {
-          std::construct_at(at.value(), std::move(value));
-          at.stamp.store(tail + full, release);  // [ring.stamp] release: the value is there for whoever sees the stamp
-          return trial::done;
-        }
-        continue;
+        if (!claim_tail(tail)) continue;
+        fill(at, tail, value);
+        return trial::done;
       }
       if (stamp + lap_size_ == tail + full) {
         const std::uint64_t head =
@@ -98,14 +117,9 @@ class ring {
       slot& at = slot_of(head);
       const std::uint64_t stamp = at.stamp.load(acquire);  // [ring.stamp] acquire: sees the value that was moved in
       if (stamp == head + full) {
-        // [ring.head] seq_cst: with the load of the senders' flag after it, as for the tail.
-        if (head_.compare_exchange(head, after(head), seq_cst, acquire)) {
-          std::construct_at(to, std::move(*at.value()));
-          std::destroy_at(at.value());
-          at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: the slot is empty for whoever sees the stamp
-          return trial::done;
-        }
-        continue;
+        if (!claim_head(head)) continue;
+        empty(at, head, to);
+        return trial::done;
       }
       if (stamp == head) {
         const std::uint64_t tail =
@@ -236,6 +250,26 @@ class ring {
     atomic<std::uint64_t> stamp;
     storage<T> room;
   };
+
+  /// Where it fails, the position is the newer one.
+  bool claim_tail(std::uint64_t& tail) noexcept {
+    // [ring.tail] seq_cst: with the load of the receivers' flag after it: no wake-up is lost (channel_core.hpp).
+    return tail_.compare_exchange(tail, after(tail), seq_cst, acquire);
+  }
+  bool claim_head(std::uint64_t& head) noexcept {
+    // [ring.head] seq_cst: with the load of the senders' flag after it, as for the tail.
+    return head_.compare_exchange(head, after(head), seq_cst, acquire);
+  }
+  /// The slot of a position that was claimed.
+  void fill(slot& at, std::uint64_t tail, T& value) noexcept {
+    std::construct_at(at.value(), std::move(value));
+    at.stamp.store(tail + full, release);  // [ring.stamp] release: the value is there for whoever sees the stamp
+  }
+  void empty(slot& at, std::uint64_t head, T* to) noexcept {
+    std::construct_at(to, std::move(*at.value()));
+    std::destroy_at(at.value());
+    at.stamp.store(head + lap_size_, release);  // [ring.stamp] release: the slot is empty for whoever sees the stamp
+  }
 
   [[nodiscard]] std::size_t index_of(std::uint64_t position) const noexcept {
     return static_cast<std::size_t>((position & (lap_size_ - 1)) >> 1);

@@ -5,11 +5,13 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
+// A waiter looks at its own line meanwhile, and whoever resumes it writes the other one.
+
 /// Waits for `event`, which was tried before and was not ready, up to the deadline.
 /// Returns: the outcome that the counterparty wrote, or timed_out; the event has then left its queue.
 inline status wait_until(selectable& event, time_point deadline) {
-  thread_waiter self(false);
-  wait_node node;
+  alignas(cache_line) thread_waiter self(false);
+  alignas(cache_line) wait_node node;
   node.owner = &self;
   event.join(node);
   if (!self.wait(deadline)) {
@@ -24,8 +26,8 @@ inline status wait_until(selectable& event, time_point deadline) {
 template <class Stop>
 status wait_until(selectable& event, Stop& stop, time_point deadline) {
   enum : std::uint32_t { event_case, stop_case, timeout_case };
-  thread_waiter self(true);
-  wait_node event_node;
+  alignas(cache_line) thread_waiter self(true);
+  alignas(cache_line) wait_node event_node;
   wait_node stop_node;
   event_node.owner = stop_node.owner = &self;
   event_node.index = event_case;
