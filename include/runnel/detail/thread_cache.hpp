@@ -62,12 +62,13 @@ class thread_cache {
       }
       if (yield_until([this] { return word_.load(acquire) == handed; })) return true;  // [worker.word] as above
       std::uint32_t seen = waiting;
-      word_.compare_exchange(seen, parked, acquire, acquire);  // [worker.word] acquire: `handed` may be what is seen
-      while (word_.load(acquire) != handed) {                  // [worker.word] as above
-        if (deadline != never && now() >= deadline) return false;
+      // [worker.word] acquire on both sides: `handed` may be what is seen. Whose time has come before is parked already.
+      if (!word_.compare_exchange(seen, parked, acquire, acquire) && seen == handed) return true;
+      for (;;) {
         park(word_, parked, deadline);
+        if (word_.load(acquire) == handed) return true;  // [worker.word] as above
+        if (deadline != never && now() >= deadline) return false;
       }
-      return true;
     }
     thread_task* take() noexcept {
       word_.store(waiting, relaxed);  // relaxed: nobody else knows the worker until it is on the list, under the lock

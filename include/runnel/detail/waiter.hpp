@@ -251,12 +251,12 @@ class thread_waiter : public waiter {
     const blocking_scope blocking;
     std::uint32_t seen = waiting;
     // [thread_waiter.state] acquire on both sides: `done` may be what is seen. A waiter that timed out before is sleeping already.
-    state_.compare_exchange(seen, sleeping, acquire, acquire);
-    while (state_.load(acquire) != done) {
-      if (has_passed(deadline)) return state_.load(acquire) == done;  // [thread_waiter.state] as above
+    if (!state_.compare_exchange(seen, sleeping, acquire, acquire) && seen == done) return true;
+    for (;;) {
       park(state_, sleeping, deadline);
+      if (state_.load(acquire) == done) return true;  // [thread_waiter.state] as above
+      if (has_passed(deadline)) return false;
     }
-    return true;
   }
 
   static void resume_thread(waiter& self) noexcept {

@@ -31,6 +31,7 @@ constexpr std::size_t stack_size = std::size_t{256} << 10;
 constexpr std::uint32_t any_step = ~0U;
 constexpr std::uint32_t loose_yields = 3;
 constexpr std::uint32_t most_lonely_yields = 100;
+constexpr std::int64_t near_time = 1'000'000'000;
 constexpr std::int64_t first_time = 3'600'000'000'000;  // an hour after the clock's epoch
 
 struct {
@@ -135,6 +136,15 @@ std::uint32_t choose_alternative(std::uint32_t count, std::uint32_t free, const 
   return engine.choices->choose(count, free, list);
 }
 
+std::uint32_t far_timers() noexcept {
+  std::uint32_t far = 0;
+  for (std::uint32_t mask = engine.timed; mask != 0; mask &= mask - 1) {
+    const thread& t = engine.threads[static_cast<std::size_t>(std::countr_zero(mask))];
+    if (t.deadline - engine.clock > near_time) far |= bit_of(t);
+  }
+  return far;
+}
+
 /// Lets somebody run: the current thread, if it may go on, or one of `others`; or the first of the timers that go off.
 void choose_thread(bool self, std::uint32_t others) noexcept {
   if (engine.draining) {
@@ -148,8 +158,10 @@ void choose_thread(bool self, std::uint32_t others) noexcept {
   for (std::uint32_t mask = others; mask != 0; mask &= mask - 1)
     list[count++] = {static_cast<std::uint8_t>(std::countr_zero(mask)), false};
   if (!self) free = count;
-  for (std::uint32_t mask = engine.timed; mask != 0; mask &= mask - 1)
-    list[count++] = {static_cast<std::uint8_t>(std::countr_zero(mask)), true};
+  const std::uint32_t far = far_timers();
+  for (const std::uint32_t timers : {engine.timed & ~far, count == 0 || engine.limit.far_timers ? far : 0})
+    for (std::uint32_t mask = timers; mask != 0; mask &= mask - 1)
+      list[count++] = {static_cast<std::uint8_t>(std::countr_zero(mask)), true};
   if (free == 0) free = count;
   std::uint32_t chosen = 0;
   if (engine.draining) {

@@ -16,6 +16,7 @@ inline constexpr unsigned max_threads = 12;
 struct limits {
   std::uint32_t steps = 4000;         // an execution with more is a livelock
   bool points_in_assertions = false;  // what the product's assertions load is a step like any other
+  bool far_timers = true;             // those more than a second away, too, may fire while others could run
   bool spurious_wakes = false;        // a parked thread may wake for no reason: a choice that costs as much as a preemption
 };
 

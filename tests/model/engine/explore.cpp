@@ -65,14 +65,14 @@ void catch_crashes() {
 }
 
 /// False: it failed.
-bool run(const scenario& s, strategy& choices, std::uint64_t most, const char* name, verdict& v, void (*progress)(),
-         known_states* ends = nullptr) {
+bool run(const scenario& s, const limits& limit, strategy& choices, std::uint64_t most, const char* name, verdict& v,
+         void (*progress)(), known_states* ends = nullptr) {
   std::uint64_t count = 0;
   copy_text(v.strategy, name);
   for (bool more = true; more && count < most; more = choices.next()) {
     ++count;
     ++v.executions;
-    const outcome& o = execute(&run_body, const_cast<scenario*>(&s), choices, s.limit);
+    const outcome& o = execute(&run_body, const_cast<scenario*>(&s), choices, limit);
     if (o.failed) {
       v.failed = true;
       copy_text(v.message, o.message);
@@ -117,10 +117,12 @@ void explore(const scenario& s, const plan& p, verdict& v, void (*progress)()) {
   v.bound = p.bound - std::min(p.bound, s.fewer_preemptions);
   const std::uint64_t most = s.most_executions == 0 ? p.most_executions : std::min(s.most_executions, p.most_executions);
   for (unsigned bound = 0; bound <= v.bound; ++bound) {
+    limits limit = s.limit;
+    limit.far_timers = limit.far_timers && bound <= s.far_timers_up_to;
     strategy search = strategy::depth_first(bound, prunes);
     const std::uint64_t before = v.executions;
     known_states ends;
-    if (!run(s, search, most, "depth-first", v, progress, &ends)) return finish();
+    if (!run(s, limit, search, most, "depth-first", v, progress, &ends)) return finish();
     v.exhaustive = v.executions - before;
     v.states = search.states();
     v.ends = ends.size();
@@ -128,7 +130,7 @@ void explore(const scenario& s, const plan& p, verdict& v, void (*progress)()) {
     strategy full = strategy::depth_first(bound, false);
     known_states all;
     const std::uint64_t first = v.executions;
-    if (!run(s, full, most, "depth-first, unpruned", v, progress, &all)) return finish();
+    if (!run(s, limit, full, most, "depth-first, unpruned", v, progress, &all)) return finish();
     if (all.size() == ends.size() || v.executions - first == most) continue;
     v.failed = true;
     copy_text(v.message, "the pruned search comes to " + std::to_string(ends.size()) + " ends, the full one to " +
@@ -137,9 +139,9 @@ void explore(const scenario& s, const plan& p, verdict& v, void (*progress)()) {
   }
   v.exhausted = v.exhaustive < most;
   strategy uniform = strategy::uniform(p.seed);
-  if (!run(s, uniform, p.uniform, "uniform", v, progress)) return finish();
+  if (!run(s, s.limit, uniform, p.uniform, "uniform", v, progress)) return finish();
   strategy priorities = strategy::priorities(p.seed, 3);
-  if (!run(s, priorities, p.priorities, "priorities", v, progress)) return finish();
+  if (!run(s, s.limit, priorities, p.priorities, "priorities", v, progress)) return finish();
   finish();
 }
 
