@@ -46,6 +46,7 @@ struct {
   std::uint32_t stuck = 0;
   bool may_stick = false;
   bool draining = false;  // the main thread has ended: daemons run on until all of them are parked
+  bool undisturbed = false;  // there are no choices, and no timer goes off
   bool running = false;
   bool leaks = false;
   std::uint32_t lonely = 0;
@@ -136,6 +137,7 @@ std::uint32_t choose_alternative(std::uint32_t count, std::uint32_t free, const 
   return engine.choices->choose(count, free, list);
 }
 
+bool makes_no_choices() noexcept { return engine.draining || engine.undisturbed; }
 std::uint32_t far_timers() noexcept {
   std::uint32_t far = 0;
   for (std::uint32_t mask = engine.timed; mask != 0; mask &= mask - 1) {
@@ -147,7 +149,7 @@ std::uint32_t far_timers() noexcept {
 
 /// Lets somebody run: the current thread, if it may go on, or one of `others`; or the first of the timers that go off.
 void choose_thread(bool self, std::uint32_t others) noexcept {
-  if (engine.draining) {
+  if (makes_no_choices()) {
     if (self) return;
     if (others != 0) return run(engine.threads[static_cast<std::size_t>(std::countr_zero(others))]);
   }
@@ -182,7 +184,7 @@ void nobody_can_run() noexcept {
     engine.current->stack.switch_to(engine.host);
     return;
   }
-  if (main.now == thread::state::joining && engine.may_stick) {
+  if (main.now == thread::state::joining && (engine.may_stick || engine.undisturbed)) {
     for (std::uint32_t i = 1; i < engine.used; ++i)
       if (!engine.threads[i].daemon && engine.threads[i].now != thread::state::finished) engine.stuck |= 1U << i;
     main.now = thread::state::ready;
@@ -200,7 +202,7 @@ void leave() noexcept {
     others = engine.ready;
     engine.yielding = 0;
   }
-  if (others == 0 && engine.timed == 0) return nobody_can_run();
+  if (others == 0 && (engine.timed == 0 || engine.undisturbed)) return nobody_can_run();
   choose_thread(false, others);
 }
 
@@ -360,7 +362,7 @@ const outcome& execute(void (*body)(void*), void* argument, strategy& choices, c
   }
   engine.used = engine.ready = engine.timed = engine.yielding = engine.parts_left = engine.stuck = engine.lonely =
       engine.objects_used = engine.assertions = 0;
-  engine.draining = engine.leaks = engine.may_stick = false;
+  engine.draining = engine.undisturbed = engine.leaks = engine.may_stick = false;
   engine.parks = engine.returned = 0;
   cpus = 1;
   engine.clock = first_time;
@@ -407,6 +409,13 @@ void run_stuck_parts() noexcept {
   join_parts(false);
 }
 
+undisturbed::undisturbed() noexcept { engine.undisturbed = true; }
+undisturbed::~undisturbed() { engine.undisturbed = false; }
+void undisturbed::settle() noexcept {
+  require(engine.current == &engine.threads[0] && engine.parts_left == 0, "the main thread waits until all is quiet");
+  block(thread::state::joining);
+}
+
 std::uint32_t most_locks_held() noexcept { return engine.result.most_locks_held; }
 std::uint32_t steps_made() noexcept { return engine.result.steps; }
 void leaks_are_expected() noexcept { engine.leaks = true; }
@@ -435,7 +444,7 @@ void give_way(const char* what, const place& at) noexcept {
   thread& t = *engine.current;
   const std::uint32_t self = bit_of(t);
   const std::uint32_t all_others = engine.ready & ~self;
-  if (all_others == 0 && engine.timed == 0) {
+  if (all_others == 0 && (engine.timed == 0 || engine.undisturbed)) {
     if (++engine.lonely > most_lonely_yields) fail("livelock: a thread gives way for ever, and nobody else can run");
     return;
   }
@@ -458,7 +467,7 @@ void park_here(const void* word, std::int64_t deadline) noexcept {
   thread& t = *engine.current;
   note(t, event::goes_on, static_cast<std::uint64_t>(engine.clock));
   if (deadline <= engine.clock) return;
-  if (engine.limit.spurious_wakes && !engine.draining && choose_alternative(2, 1, nullptr) == 1)
+  if (engine.limit.spurious_wakes && !makes_no_choices() && choose_alternative(2, 1, nullptr) == 1)
     return note(t, event::has_chosen, 1);
   t.waits_for = word;
   t.deadline = deadline;
@@ -538,7 +547,7 @@ std::int64_t read_clock() noexcept {
 }
 std::uint32_t choose_below(std::uint32_t n, const place& at) noexcept {
   count_step(nullptr, "random", at);
-  if (n < 2 || engine.draining) return 0;
+  if (n < 2 || makes_no_choices()) return 0;
   constexpr std::uint32_t most = 4;
   const std::uint32_t branches = std::min(n, most);
   const std::uint32_t chosen = choose_alternative(branches, branches, nullptr);
@@ -602,7 +611,7 @@ void order_after([[maybe_unused]] void* object) noexcept {
 thread& running_thread() noexcept { return *engine.current; }
 unsigned running_number() noexcept { return number_of(*engine.current); }
 std::uint32_t choose(std::uint32_t count, std::uint32_t free) noexcept {
-  return engine.draining || engine.assertions != 0 ? 0 : choose_alternative(count, free, nullptr);
+  return makes_no_choices() || engine.assertions != 0 ? 0 : choose_alternative(count, free, nullptr);
 }
 bool in_assertion() noexcept { return engine.assertions != 0; }
 bool lives_on_a_stack(const void* address, const char*& whose) noexcept {

@@ -80,6 +80,17 @@ bool run_parts_or_stick(const part* parts, unsigned count) noexcept;
 /// Waits for the end of the parts that were stuck, which the caller has helped on.
 void run_stuck_parts() noexcept;
 
+/// What a scenario begins with, and others explore: while one lives, threads run until they wait, in one order, and no timer goes off.
+class undisturbed {
+ public:
+  undisturbed() noexcept;
+  undisturbed(const undisturbed&) = delete;
+  undisturbed& operator=(const undisturbed&) = delete;
+  ~undisturbed();
+  /// From the main thread, while there are no parts: returns when nobody else can run.
+  void settle() noexcept;
+};
+
 /// The most locks that one thread has held at once so far.
 [[nodiscard]] std::uint32_t most_locks_held() noexcept;
 /// How many steps have been made: a clock for histories.

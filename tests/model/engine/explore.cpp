@@ -114,7 +114,7 @@ void explore(const scenario& s, const plan& p, verdict& v, void (*progress)()) {
   constexpr bool addresses_are_ours = true;
 #endif
   const bool prunes = p.pruned && addresses_are_ours && !weak::is_used();
-  v.bound = p.bound - std::min(p.bound, s.fewer_preemptions);
+  v.bound = p.bound;
   const std::uint64_t most = s.most_executions == 0 ? p.most_executions : std::min(s.most_executions, p.most_executions);
   for (unsigned bound = 0; bound <= v.bound; ++bound) {
     limits limit = s.limit;

@@ -16,7 +16,6 @@ struct scenario {
   std::function<void()> body;
   limits limit{};
   std::uint64_t most_executions = 0;  // if not 0: the exhaustive search may end here, having found nothing
-  unsigned fewer_preemptions = 0;     // its exhaustive search stops so many preemptions earlier than others'
   unsigned far_timers_up_to = ~0U;    // with more preemptions, limit.far_timers is off in its exhaustive search
 };
 

@@ -270,8 +270,12 @@ void resumed_while_a_step_stays() {
   unknown_event one;
   unknown_event two;
   rn::runtime r(2);
-  r.go(receive_and_set(first, one));
-  r.go(receive_and_set(second, two));
+  {
+    undisturbed before;
+    r.go(receive_and_set(first, one));
+    r.go(receive_and_set(second, two));
+    before.settle();
+  }
   r.go([](const rn::channel<int>& to, const rn::channel<int>& then, const unknown_event& a, const unknown_event& b) -> rn::task<> {
     co_await to.async_send(1);
     co_await then.async_send(2);
@@ -314,14 +318,17 @@ void stays_when_the_watch_ends() {
   unknown_event one;
   unknown_event two;
   rn::runtime r(2);
-  r.go([](const rn::channel<int>& from, unknown_event& event, const rn::channel<int>& then, unknown_event& last) -> rn::task<> {
-    static_cast<void>(co_await from.async_recv());
-    event.set();
-    static_cast<void>(co_await then.async_recv());
-    last.set();
-  }(first, one, second, two));
-  r.go([](const rn::channel<int>& to) -> rn::task<> { co_await to.async_send(1); }(first));
-  one.wait();
+  {
+    const undisturbed before;
+    r.go([](const rn::channel<int>& from, unknown_event& event, const rn::channel<int>& then, unknown_event& last) -> rn::task<> {
+      static_cast<void>(co_await from.async_recv());
+      event.set();
+      static_cast<void>(co_await then.async_recv());
+      last.set();
+    }(first, one, second, two));
+    r.go([](const rn::channel<int>& to) -> rn::task<> { co_await to.async_send(1); }(first));
+    one.wait();
+  }
   r.go([](const rn::channel<int>& to, const unknown_event& event) -> rn::task<> {
     co_await to.async_send(2);
     event.wait();
@@ -407,13 +414,16 @@ void tasks_in_tasks() {
 }
 
 void add_for_workers(const std::string& name, const std::function<void(unsigned)>& body) {
-  for (const unsigned workers : {1U, 2U})
-    add_scenario({name + (workers == 1 ? "/1 worker" : "/2 workers"), {9, 10}, [body, workers] { body(workers); }});
+  for (const unsigned workers : {1U, 2U}) {
+    scenario s{name + (workers == 1 ? "/1 worker" : "/2 workers"), {9, 10}, [body, workers] { body(workers); }};
+    if (workers == 2) s.far_timers_up_to = 2;
+    add_scenario(s);
+  }
 }
-/// For those with two workers, and a watch, whose steps are too many.
-void add_with_fewer_preemptions(const std::string& name, const std::function<void()>& body) {
+/// For those with two workers, and a watch.
+void add_with_watch(const std::string& name, const std::function<void()>& body) {
   scenario s{name, {9, 10}, body};
-  s.fewer_preemptions = 1;
+  s.far_timers_up_to = 1;
   add_scenario(s);
 }
 
@@ -508,8 +518,8 @@ const enroll all([] {
   add_for_workers("runtime/many are started", &many_are_started);
   add_for_workers("runtime/started while others end", &started_while_others_end);
   add_scenario({"runtime/given up with what is kept", waiting, &given_up_with_what_is_kept});
-  add_with_fewer_preemptions("runtime/resumed while a step stays", &resumed_while_a_step_stays);
-  add_with_fewer_preemptions("runtime/stays when the watch ends", &stays_when_the_watch_ends);
+  add_with_watch("runtime/resumed while a step stays", &resumed_while_a_step_stays);
+  add_with_watch("runtime/stays when the watch ends", &stays_when_the_watch_ends);
   add_scenario({"runtime/started while a step stays", waiting, &started_while_a_step_stays});
   add_scenario({"runtime/stolen while a step stays", waiting, [] { taken_while_a_step_stays(false); }});
   add_scenario({"runtime/shared while a step stays", waiting, [] { taken_while_a_step_stays(true); }});
