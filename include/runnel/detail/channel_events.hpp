@@ -66,7 +66,7 @@ class recv_event final : public selectable {
 
   attempt try_now() override {
     if (core_ == nullptr) return attempt::never;
-    const trial t = core_->try_recv(to_);
+    const trial t = core_->try_recv_again(to_);  // mostly there is nothing yet
     if (t == trial::would_block) return attempt::not_yet;
     if (t == trial::closed && needs_value_) return attempt::never;
     outcome_ = as_status(t);
@@ -103,7 +103,7 @@ class send_event final : public selectable {
 
   attempt try_now() override {
     if (core_ == nullptr) return attempt::never;
-    const trial t = core_->try_send(*from_);
+    const trial t = core_->try_send_again(*from_);  // as a receive
     if (t == trial::would_block) return attempt::not_yet;
     outcome_ = as_status(t);
     return attempt::done;

@@ -84,7 +84,7 @@ class ring {
 
   /// Claims the tail, moves the value in, stamps it full.
   /// would_block: it was full at one instant. closed: CLOSED is set; the value is unmoved in both cases.
-  trial try_push(T& value) noexcept {
+  RUNNEL_ALWAYS_INLINE trial try_push(T& value) noexcept {
     std::uint64_t tail = tail_.load(acquire);  // [ring.tail] acquire: pairs with the claim, so that stamps are not older than it
     for (backoff wait;;) {
       if ((tail & closed_bit) != 0) return trial::closed;
@@ -111,7 +111,7 @@ class ring {
 
   /// Claims the head, moves its value to the raw storage at `to`, stamps the slot free.
   /// would_block: it was empty at one instant. closed: empty, and CLOSED.
-  trial try_pop(T* to) noexcept {
+  RUNNEL_ALWAYS_INLINE trial try_pop(T* to) noexcept {
     std::uint64_t head = head_.load(acquire);  // [ring.head] acquire: pairs with the claim
     for (backoff wait;;) {
       slot& at = slot_of(head);

@@ -19,19 +19,19 @@ inline constexpr std::size_t select_none = std::numeric_limits<std::size_t>::max
 
 namespace detail {
 
-/// One case, as the engine sees it.
+/// One case, as the engine sees it: a cache line.
 struct select_entry {
-  select_entry() noexcept {}  // NOLINT(modernize-use-equals-default): the node stays unwritten until it is needed
-  /// For a vector that grows: without the node.
-  select_entry(const select_entry& other) noexcept : event(other.event), live(other.live), order(other.order), stamp(other.stamp) {}
+  select_entry() noexcept : stamp(0) {}
+  /// For a vector that grows, before anything is tried.
+  select_entry(const select_entry& other) noexcept : event(other.event), live(other.live), order(other.order), stamp(0) {}
   select_entry& operator=(const select_entry&) = delete;
 
   selectable* event = nullptr;  // null: the case has none, or is off
   bool live = false;            // it may still happen
   std::uint32_t order = 0;      // which entry is tried at this place
-  std::uint64_t stamp = 0;
   union {
-    wait_node node;  // made when the case is joined
+    std::uint64_t stamp;  // from its try on, until it is joined
+    wait_node node;       // made when the case is joined
   };
 };
 

@@ -45,7 +45,7 @@ struct {
   std::uint32_t parts_left = 0;
   std::uint32_t stuck = 0;
   bool may_stick = false;
-  bool draining = false;  // the main thread has ended: daemons run on until all of them are parked
+  bool draining = false;     // the main thread has ended: daemons run on until all of them are parked
   bool undisturbed = false;  // there are no choices, and no timer goes off
   bool running = false;
   bool leaks = false;
