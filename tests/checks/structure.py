@@ -20,6 +20,8 @@ LAYERS = [
     ("parts", "detail/sync detail/storage detail/type_name"),
     ("parts", "detail/ring detail/time detail/blocking detail/group_scope detail/task_memory"),
     ("parts", "detail/segments"),
+    ("parts", "detail/channel_store"),
+    ("waiting", "detail/work_item"),
     ("waiting", "detail/waiter"),
     ("waiting", "detail/serve"),
     ("waiting", "detail/resume"),

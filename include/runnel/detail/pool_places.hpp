@@ -46,12 +46,8 @@ class pool_places {
   class room_event final : public selectable {
    public:
     explicit room_event(pool_places& pool) noexcept : pool_(&pool) {}
-    attempt try_now() override {
-      const admission now = pool_->try_enter();
-      if (now == admission::full) return attempt::not_yet;
-      outcome_ = outcome_of(now);
-      return attempt::done;
-    }
+    /// There was none just now, and joining looks again, under the lock: nobody gets a place that is free because the context is done.
+    attempt try_now() override { return attempt::not_yet; }
     void join(wait_node& node) override {
       wake_list wakes;
       {
@@ -127,7 +123,8 @@ class pool_places {
 
   void serve(wake_list& wakes) noexcept {
     while (wait_node* const first = waiters_.front()) {
-      const admission now = take_place();
+      const bool has_ended = (alerts_.load(relaxed) & ended) != 0;  // relaxed: changed under the lock
+      const admission now = has_ended ? admission::ended : take_place();
       if (now == admission::full) return;
       waiters_.remove(*first);
       if (claim(*first)) {
