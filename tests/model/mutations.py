@@ -106,8 +106,8 @@ def find(bug, options):
     if made.returncode != 0:
         return False, "does not compile: " + made.stderr.strip().splitlines()[0]
     names = [name.strip() for name in bug.fields["run"].split(";")]
-    run = subprocess.run([str(program), "--expect-failure", "--jobs", "1", "--bound", bug.fields["bound"], *names], capture_output=True, text=True, timeout=1200,
-                         check=False)
+    run = subprocess.run([str(program), "--expect-failure", "--jobs", "1", "--bound", bug.fields["bound"], *names],
+                         capture_output=True, text=True, timeout=1200, check=False)
     found = re.search(r"^(.+) fails \((.+), execution (\d+)\).*:\n  (.+)", run.stdout, re.MULTILINE)
     shutil.rmtree(folder)
     if run.returncode != 0 or not found:

@@ -311,7 +311,7 @@ TEST_CASE("functions that only compute never run on more threads than there are 
       running.fetch_sub(1, rn::detail::acq_rel);
       support::add(ran);
     };
-    const int n = scaled(1000, 300);
+    const int n = scaled(50'000, 300);  // twice
     for (int i = 0; i < n; ++i) r.go(work);
     r.async([&] {
        for (int i = 0; i < n; ++i) rn::go(work);
