@@ -50,7 +50,10 @@ class pool_core final : public resume_place, public pool_places {
   void post(work_item& item) noexcept override { on_.post(item); }
   bool retract(work_item& item) noexcept override { return on_.retract(item); }
 
-  // Those who wait for room.
+  // Those who come for a place.
+
+  /// Takes one if there is one, and nobody waits for it.
+  admission try_enter() noexcept { return unless_ended(try_take()); }
 
   /// Says that a call waits for room, which is to have left before the pool goes, until this is destroyed.
   class caller_pin {
@@ -81,7 +84,7 @@ class pool_core final : public resume_place, public pool_places {
     pin.emplace(*this);
     room_event room(*this);
     const status s = ctx == nullptr ? wait_event(room, deadline) : wait_event(*ctx, room);
-    return admitted(s == status::ok ? room.outcome() : s);
+    return unless_ended(admitted(s == status::ok ? room.outcome() : s));
   }
   template <class = void>  // g++ compiles a coroutine that is no template in every file
   task<admission> async_wait_for_place(std::optional<caller_pin>& pin, const context* ctx) {
@@ -93,7 +96,7 @@ class pool_core final : public resume_place, public pool_places {
       s = co_await room_awaiter(*this);
     else
       s = co_await limited_room_awaiter(*ctx, *this);
-    co_return admitted(s);
+    co_return unless_ended(admitted(s));
   }
   [[nodiscard]] std::size_t callers() const noexcept {
     const scoped_lock lock(mutex_);
@@ -288,6 +291,13 @@ class pool_core final : public resume_place, public pool_places {
  private:
   static constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 8;
   static constexpr unsigned jobs_in_step = 16;  // before others have their turn at this place
+
+  /// Gives a place back if the context is done, for which alone it may have been free.
+  admission unless_ended(admission now) noexcept {
+    if ((now != admission::place && now != admission::full) || !ctx().done()) return now;
+    if (now == admission::place) abandon_place();
+    return admission::ended;
+  }
 
   // Under the lock.
 

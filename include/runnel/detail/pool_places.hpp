@@ -4,7 +4,8 @@
 //    once. Once taken_ says closed, none is.
 // 2. Room goes to whoever waits for it, first come, first served: who gives a place back looks at alerts_ afterwards, who waits says so
 //    there and looks for room afterwards; all four are seq_cst.
-// 3. Contexts are looked at under no lock.
+// 3. Contexts are looked at under no lock. Where one is done, what has not begun gives its place back: who gets a place looks whether the
+//    context is done afterwards, and sees it if the place was free because of that.
 #pragma once
 
 #include <runnel/context.hpp>
@@ -23,13 +24,6 @@ class pool_places {
 
   [[nodiscard]] const context& ctx() const noexcept { return ctx_; }
 
-  admission try_enter() noexcept {
-    if ((taken_.load(relaxed) & closed) == 0) {  // relaxed: compared when it is changed
-      if (ctx_.done()) return admission::ended;
-      if ((alerts_.load(seq_cst) & crowded) != 0) return admission::full;  // [pool.alerts] seq_cst: as in (2)
-    }
-    return take_place();
-  }
   /// Gives one back.
   void leave_place() noexcept {
     ended_.fetch_add(1, seq_cst);                               // [pool.ended] seq_cst: before the look whether anybody waits (2)
@@ -46,7 +40,7 @@ class pool_places {
   class room_event final : public selectable {
    public:
     explicit room_event(pool_places& pool) noexcept : pool_(&pool) {}
-    /// There was none just now, and joining looks again, under the lock: nobody gets a place that is free because the context is done.
+    /// There was none just now, and joining looks again, under the lock.
     attempt try_now() override { return attempt::not_yet; }
     void join(wait_node& node) override {
       wake_list wakes;
@@ -116,6 +110,12 @@ class pool_places {
   [[nodiscard]] std::uint64_t taken() const noexcept {
     return taken_.load(acquire) / one_place - ended_.load(seq_cst);  // [pool.taken] acquire, [pool.ended] seq_cst: as below
   }
+  /// Takes a place, unless there is none, or others wait for one.
+  admission try_take() noexcept {
+    const bool is_closed = (taken_.load(relaxed) & closed) != 0;                       // relaxed: compared when it is changed
+    if (!is_closed && (alerts_.load(seq_cst) & crowded) != 0) return admission::full;  // [pool.alerts] seq_cst: as in (2)
+    return take_place();
+  }
   void forbid() noexcept { taken_.fetch_or(closed, acq_rel); }                // [pool.taken] acq_rel: as in take_place
   void give_back(std::uint64_t n) noexcept { ended_.fetch_add(n, seq_cst); }  // [pool.ended] seq_cst: as in leave_place
 
@@ -156,9 +156,9 @@ class pool_places {
   admission take_place() noexcept {
     std::uint64_t seen = taken_.load(relaxed);  // relaxed: compared when it is changed
     while ((seen & closed) == 0) {
-      if (!fits(seen, known_ended_.load(relaxed))) {     // relaxed: an older number only makes it look again
+      if (!fits(seen, known_ended_.load(acquire))) {     // [pool.known] acquire: as if ended_ had been looked at (3)
         const std::uint64_t now = ended_.load(seq_cst);  // [pool.ended] seq_cst: as in (2)
-        known_ended_.store(now, relaxed);
+        known_ended_.store(now, release);                // [pool.known] release: with the next call's look
         if (!fits(seen, now)) {
           const std::uint64_t again = taken_.load(relaxed);
           if (again == seen) return admission::full;

@@ -1,4 +1,5 @@
-// Coroutines in scenarios: a coroutine type of no library, and a place for one of them, which is a part of the scenario.
+// Coroutines in scenarios: a coroutine type of no library, and a place for one of them, which is a part of the scenario; an event that no
+// runtime knows of.
 #pragma once
 
 #include <runnel/detail/resume.hpp>
@@ -82,5 +83,20 @@ inline void run_here(placed coroutine) {
   coroutine.start(here);
   while (!coroutine.done()) here.run_one();
 }
+
+/// What a step waits for without the runtime's knowledge, so that it keeps its place.
+class unknown_event {
+ public:
+  void set() noexcept {
+    word_.store(1, rn::detail::release);
+    rn::detail::unpark(&word_, 1);
+  }
+  void wait() const noexcept {
+    while (word_.load(rn::detail::acquire) == 0) rn::detail::park(word_, 0);
+  }
+
+ private:
+  rn::detail::atomic<std::uint32_t> word_{0};
+};
 
 }  // namespace model

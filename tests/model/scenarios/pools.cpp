@@ -158,6 +158,72 @@ void context_against_submit() {
   require(ready, "no future waits for ever");
   b.pool.reset();
 }
+/// The only worker is busy until the context has ended, and no place is free: if one becomes free, it does so too late.
+void context_against_submit_without_room(std::size_t queue, bool is_coroutine, bool goes_on) {
+  auto ctx = rn::with_cancel(rn::context());
+  bench b(1, queue, 1, ctx);
+  unknown_event begun;
+  unknown_event released;
+  rn::future<void> running;
+  std::optional<rn::future<void>> queued;
+  {
+    const undisturbed before;
+    running = b.pool->submit([&] {
+      begun.set();
+      released.wait();
+    });
+    begun.wait();
+    if (queue != 0) queued = b.pool->submit([] {});
+  }
+  bool refused = false;
+  parallel(as("submit",
+              [&] {
+                try {
+                  if (is_coroutine)
+                    static_cast<void>(rn::sync_wait(b.pool->async_submit([] {})));
+                  else
+                    static_cast<void>(b.pool->submit([] {}));
+                } catch (const rn::context_error&) {
+                  refused = true;
+                }
+              }),
+           as("cancel", [&] {
+             ctx.cancel();
+             if (!goes_on) return;
+             released.set();
+             b.pool->wait();
+           }));
+  require(refused, "a place that became free after the context has ended is given to nobody");
+  if (queued) queued->wait();
+  require(goes_on || !running.ready(), "what has not begun fails, and what runs is not waited for");
+  released.set();
+  b.pool->wait();
+  b.pool.reset();
+}
+placed submit_in_vain(rn::worker_pool& pool) {
+  bool refused = false;
+  try {
+    static_cast<void>(co_await pool.async_submit([] {}));
+  } catch (const rn::context_error&) {
+    refused = true;
+  }
+  require(refused, "a place that became free after the context has ended is given to nobody");
+}
+void context_against_waiting_coroutine() {
+  auto ctx = rn::with_cancel(rn::context());
+  bench b(1, 0, 1, ctx);
+  const rn::channel<void> open;
+  auto running = b.pool->submit([&] { open.recv(); });
+  thread_place here;
+  placed waiting = submit_in_vain(*b.pool);
+  waiting.start(here);
+  ctx.cancel();
+  open.close();
+  while (!waiting.done()) here.run_one();
+  running.wait();
+  b.pool->wait();
+  b.pool.reset();
+}
 void context_against_waiting_job() {
   auto ctx = rn::with_cancel(rn::context());
   bench b(1, 1, 1, ctx);
@@ -253,6 +319,11 @@ const enroll all([] {
   add("worker_pool/abandon, job waits for job", &abandoned_while_jobs_wait);
   add("worker_pool/drain up to a time", &drained_up_to_a_time);
   add("worker_pool/context, submit", &context_against_submit);
+  add("worker_pool/context, submit to one that is busy", +[] { context_against_submit_without_room(0, false, false); });
+  add("worker_pool/context, submit to one that is full", +[] { context_against_submit_without_room(1, false, false); });
+  add("worker_pool/context, async_submit to one that is full", +[] { context_against_submit_without_room(1, true, false); });
+  add("worker_pool/context, submit, room", +[] { context_against_submit_without_room(0, false, true); });
+  add("worker_pool/context, async_submit, room", &context_against_waiting_coroutine);
   add("worker_pool/context, job waits for job", &context_against_waiting_job);
   add("worker_pool/job waits for job", &job_waits_for_job);
   add("worker_pool/job waits for job up to a limit", &job_waits_up_to_a_limit);

@@ -245,20 +245,6 @@ void abandoned_while_started() {
   require(ran == (ended ? 1 : 0), "what is refused or dropped does not run");
 }
 
-/// What a step waits for without the runtime's knowledge, so that it keeps its place.
-class unknown_event {
- public:
-  void set() noexcept {
-    word_.store(1, rn::detail::release);
-    rn::detail::unpark(&word_, 1);
-  }
-  void wait() const noexcept {
-    while (word_.load(rn::detail::acquire) == 0) rn::detail::park(word_, 0);
-  }
-
- private:
-  rn::detail::atomic<std::uint32_t> word_{0};
-};
 rn::task<> receive_and_set(rn::channel<int> from, unknown_event& event) {
   static_cast<void>(co_await from.async_recv());
   event.set();
