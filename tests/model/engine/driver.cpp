@@ -127,11 +127,14 @@ scenario* named(std::string_view name) {
 std::vector<const scenario*> selected(const options& o) {
   std::vector<const scenario*> list;
   const auto all = [&](std::string_view part) {
-    const std::size_t before = list.size();
-    for (const scenario& s : model::scenarios())
-      if (s.name.find(part) != std::string::npos) list.push_back(&s);
-    if (list.size() == before)
-      if (const scenario* const one = named(part)) list.push_back(one);
+    bool known = false;
+    for (const scenario& s : model::scenarios()) {
+      if (s.name.find(part) == std::string::npos) continue;
+      known = true;
+      if (std::ranges::find(list, &s) == list.end()) list.push_back(&s);  // several parts may select it
+    }
+    if (known) return;
+    if (const scenario* const one = named(part)) list.push_back(one);
   };
   if (o.filters.empty() && o.generated == 0) all("");
   for (const std::string& filter : o.filters) all(filter);
