@@ -27,10 +27,10 @@ class pool_core final : public resume_place, public pool_places {
 
   pool_core(const context& ctx, std::size_t workers, std::size_t queue, scheduler& on, handler_function handler)
       : pool_places(ctx, std::min(workers, most) + std::min(queue, most)),
-        on_(on),
         workers_(workers),
+        on_(on),
         handler_(std::move(handler)) {}
-  ~pool_core() { RUNNEL_ASSERT(rest_.empty()); }
+  ~pool_core() { RUNNEL_ASSERT(rest_.empty() && inbox_.looks_empty()); }
 
   [[nodiscard]] scheduler& on() const noexcept { return on_; }
   /// Whether there is a slot for one more job.
@@ -122,7 +122,7 @@ class pool_core final : public resume_place, public pool_places {
 
   /// Puts in a job that has a place. A ticket that was given is used if it begins now. The job may be gone then.
   void add(pool_job& job, std::optional<start_ticket>& ticket) noexcept {
-    queue_.push(job);
+    inbox_.push(job);
     if (!has_slot() && (alerts_.load(seq_cst) & ended) == 0) return;  // [pool.alerts] seq_cst: with end_by_context
     pool_job* next = nullptr;
     wake_list wakes;
@@ -342,7 +342,7 @@ class pool_core final : public resume_place, public pool_places {
       for (;;) {
         if (pool_job* const job = queue_.take_first()) return job;
         running_.fetch_sub(1, seq_cst);  // [pool.running] seq_cst: before the look for news (3)
-        if (!queue_.has_news()) break;
+        if (inbox_.empty()) break;
         running_.fetch_add(1, seq_cst);
       }
     } else {
@@ -403,14 +403,17 @@ class pool_core final : public resume_place, public pool_places {
     }
   }
 
-  scheduler& on_;
-  const std::size_t workers_;
-  const handler_function handler_;
-  pool_queue queue_;
-  atomic<std::size_t> running_{0};  // slots; changed under the lock
-  std::size_t extras_ = 0;          // jobs that run, or fail, without a slot
-  std::size_t callers_ = 0;
+  // Beside the lock: what each job changes under it.
+  pool_queue queue_{inbox_};
+  std::size_t extras_ = 0;  // jobs that run, or fail, without a slot
   bool stopped_ = false;
+  alignas(cache_line) work_inbox inbox_;
+  // Read by each job, and changed seldom.
+  alignas(cache_line) atomic<std::size_t> running_{0};  // slots; changed under the lock
+  const std::size_t workers_;
+  scheduler& on_;
+  const handler_function handler_;
+  std::size_t callers_ = 0;
   wait_queue rest_;
 };
 

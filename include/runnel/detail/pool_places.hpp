@@ -145,9 +145,6 @@ class pool_places {
     if (waiters_.empty() && (now & crowded) != 0) alerts_.store(now & ~crowded, relaxed);
   }
 
-  mutable mutex mutex_;
-  atomic<std::uint32_t> alerts_{0};  // changed under the lock
-
  private:
   static constexpr std::uint64_t closed = 1;  // in taken_
   static constexpr std::uint64_t one_place = 2;
@@ -186,9 +183,17 @@ class pool_places {
   const context ctx_;
   const std::int64_t limit_;
   wait_queue waiters_;
+
+ protected:
+  atomic<std::uint32_t> alerts_{0};  // changed under the lock, seldom
+
+ private:
   alignas(cache_line) atomic<std::uint64_t> taken_{0};
   atomic<std::uint64_t> known_ended_{0};  // no more than ended_
   alignas(cache_line) atomic<std::uint64_t> ended_{0};
+
+ protected:
+  alignas(cache_line) mutable mutex mutex_;
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail

@@ -83,19 +83,13 @@ struct handed_back_job {
 };
 using handed_back_ptr = std::unique_ptr<pool_job, handed_back_job>;
 
+/// Under the pool's lock, but for what the inbox allows anybody.
 class pool_queue {
  public:
-  pool_queue() noexcept = default;
+  explicit pool_queue(work_inbox& inbox) noexcept : inbox_(inbox) {}
   pool_queue(const pool_queue&) = delete;
   pool_queue& operator=(const pool_queue&) = delete;
-  ~pool_queue() { RUNNEL_ASSERT(first_ == nullptr && inbox_.looks_empty()); }
-
-  /// Under no lock. The job may be gone when this returns.
-  void push(pool_job& job) noexcept { inbox_.push(job); }
-  /// Whether a job may have come that is not in the queue; for who becomes free.
-  [[nodiscard]] bool has_news() const noexcept { return !inbox_.empty(); }
-
-  // Under the lock.
+  ~pool_queue() { RUNNEL_ASSERT(first_ == nullptr); }
 
   /// The oldest job, taken out. Null: there is none.
   pool_job* take_first() noexcept {
@@ -120,7 +114,7 @@ class pool_queue {
 
  private:
   void refill() noexcept {
-    if (inbox_.looks_empty()) return;  // those who have to see a job look by has_news
+    if (inbox_.looks_empty()) return;  // those who have to see a job look at the inbox themselves
     size_ += inbox_.move_to(first_, last_, [](work_item& item) noexcept { static_cast<pool_job&>(item).queued_ = true; });
   }
   void unlink(pool_job& job) noexcept {
@@ -132,8 +126,8 @@ class pool_queue {
     job.set_taken();
   }
 
-  alignas(cache_line) work_inbox inbox_;
-  alignas(cache_line) work_item* first_ = nullptr;
+  work_inbox& inbox_;
+  work_item* first_ = nullptr;
   work_item* last_ = nullptr;
   std::size_t size_ = 0;
 };
