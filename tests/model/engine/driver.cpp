@@ -17,6 +17,7 @@
 
 #include "explore.hpp"
 #include "invariants.hpp"
+#include "states.hpp"
 
 namespace {
 
@@ -294,6 +295,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (o.invariants) return print_invariants(list), 0;
+  model::known_states::share_memory(std::max(o.jobs, 1U));
   if (o.from == 0 || list.size() < o.from) {
     std::fprintf(stderr, "no such scenario\n");
     return 2;

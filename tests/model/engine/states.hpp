@@ -12,6 +12,7 @@
 // and no two of a scenario's states share a hash of 60 bits. The driver's --compare finds what is missing here.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -29,19 +30,28 @@ namespace model {
 /// The states of one depth-first search.
 class known_states {
  public:
+  /// Says how many processes search at the same time on this machine, which share half of its memory. What comes when a share is used up is
+  /// explored as often as it is met.
+  static void share_memory(unsigned processes) noexcept;
+
   /// Returns: whether the state is new, or was met with fewer preemptions left only.
   bool add(std::uint64_t state, std::uint32_t left);
   [[nodiscard]] std::size_t size() const noexcept { return used_; }
 
  private:
   static constexpr std::uint64_t left_mask = 15;
+  static constexpr unsigned bits_of_part = 6;
 
-  /// The largest table: 8 GB, or a quarter of the machine's memory. What comes after that is explored as often as it is met.
-  static std::size_t most() noexcept;
-  std::uint64_t& place_of(std::uint64_t state) noexcept;
-  void grow();
+  /// A part of the table. They grow one after the other, so that it takes little more memory to grow.
+  struct part {
+    std::vector<std::uint64_t> slots;  // 0, or 60 bits of a state and what was left
+    std::size_t used = 0;
 
-  std::vector<std::uint64_t> table_ = std::vector<std::uint64_t>(1024);  // 0, or 60 bits of a state and what was left
+    std::uint64_t& slot_of(std::uint64_t state) noexcept;
+    void grow();
+  };
+
+  std::array<part, std::size_t{1} << bits_of_part> parts_;
   std::size_t used_ = 0;
 };
 
