@@ -72,7 +72,8 @@ class once {
   /// Runs f() if none has run before. Blocks: while another caller's function runs. What f returns is dropped, but failures (an
   /// error_code, an expected's error) are thrown.
   /// Throws: what its own f throws; std::logic_error if this thread is in a function of this once.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   void call(F&& f) {
     if (called()) return;
     detail::once_event event(*this);
@@ -80,32 +81,38 @@ class once {
   }
   /// The same, up to a limit, which is one for the wait and not for f. Returns: ok if it was called, now or before; else why not. If
   /// nobody else's runs, f does, whatever the limit. Throws: as call.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<void> call(const context& ctx, F&& f) {
     if (called()) return detail::sent(status::ok);
     detail::once_event event(*this);
     return answer(detail::wait_event(ctx, event), event, f);
   }
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<void> try_call(F&& f) {
     detail::once_event event(*this);
     return answer(detail::try_event(event), event, f);
   }
-  template <class Rep, class Period, std::invocable F>
+  template <class Rep, class Period, class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<void> try_call_for(std::chrono::duration<Rep, Period> d, F&& f) {
     detail::once_event event(*this);
     return answer(detail::wait_event(event, detail::deadline_after(d)), event, f);
   }
-  template <class Clock, class Duration, std::invocable F>
+  template <class Clock, class Duration, class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<void> try_call_until(std::chrono::time_point<Clock, Duration> at, F&& f) {
     detail::once_event event(*this);
     return answer(detail::wait_event(event, detail::deadline_at(at)), event, f);
   }
   /// For coroutines: `co_await o.async_call(f)`. As the forms without async_; f is copied, and may be a coroutine, too. That is not
   /// recognized when it calls its own once: it waits for itself. Cost: a frame.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] task<> async_call(F&& f);
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] task<result<void>> async_call(const context& ctx, F&& f);
 
  private:
@@ -291,11 +298,13 @@ struct once_calls {
 
 }  // namespace detail
 
-template <std::invocable F>
+template <class F>
+  requires std::invocable<F&>
 task<> once::async_call(F&& f) {
   return detail::once_calls<std::decay_t<F>>::call(*this, std::decay_t<F>(std::forward<F>(f)));
 }
-template <std::invocable F>
+template <class F>
+  requires std::invocable<F&>
 task<result<void>> once::async_call(const context& ctx, F&& f) {
   return detail::once_calls<std::decay_t<F>>::call(ctx, *this, std::decay_t<F>(std::forward<F>(f)));
 }

@@ -25,9 +25,19 @@ namespace runnel::inline RUNNEL_ABI {
 /// program; tokens that are there win over a context that is done. Example: examples/rate_limiter.cpp
 class rate_limiter {
  public:
-  /// Tokens that were taken ahead of time. Dropping it keeps them taken.
+  /// Tokens that were taken ahead of time. Dropping it keeps them taken. Move-only, so that they are given back once; one that was moved
+  /// from has none.
   class reservation {
    public:
+    reservation(reservation&& other) noexcept
+        : from_(std::exchange(other.from_, nullptr)), tokens_(other.tokens_), at_(std::exchange(other.at_, detail::never)) {}
+    reservation& operator=(reservation&& other) noexcept {
+      from_ = std::exchange(other.from_, nullptr);
+      tokens_ = other.tokens_;
+      at_ = std::exchange(other.at_, detail::never);
+      return *this;
+    }
+    ~reservation() = default;
     /// Whether there is one: false if more were asked for than the burst.
     [[nodiscard]] bool ok() const noexcept { return from_ != nullptr; }
     /// When the event may happen; the end of time if it may not.
@@ -113,7 +123,7 @@ class rate_limiter {
   /// The reservation of somebody who waits for it: given back unless it is kept.
   class pending {
    public:
-    explicit pending(const reservation& r) noexcept : reservation_(r) {}
+    explicit pending(reservation&& r) noexcept : reservation_(std::move(r)) {}
     pending(const pending&) = delete;
     pending& operator=(const pending&) = delete;
     ~pending() { reservation_.cancel(); }

@@ -67,7 +67,8 @@ class singleflight {
   /// Runs f() and answers what it returns, or waits for the flight that is under way for this key. Blocks: until its end.
   /// Throws: what f of the flight throws, each caller of it the same exception; context_error if its f was destroyed before its end;
   /// std::logic_error from within f of the same key.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   outcome run(const K& key, F&& f) {
     const entry at = enter(table_, key);
     if (at.leads) return leader(table_, at.what).run_here(f);
@@ -76,43 +77,50 @@ class singleflight {
   }
   /// The same, up to a limit, which is one for the wait and not for f: who comes first runs f, whatever the limit. Returns: also why not.
   /// One that gives up leaves the flight to the others.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<outcome> run(const context& ctx, const K& key, F&& f) {
     const entry at = enter(table_, key);
     if (at.leads) return detail::result_access::ok<outcome>(leader(table_, at.what).run_here(f));
     return at.what->answer(at.what->running.wait(ctx));
   }
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<outcome> try_run(const K& key, F&& f) {
     const entry at = enter(table_, key, false);
     if (!at.leads) return detail::result_access::failed<outcome>(status::would_block);
     return detail::result_access::ok<outcome>(leader(table_, at.what).run_here(f));
   }
-  template <class Rep, class Period, std::invocable F>
+  template <class Rep, class Period, class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<outcome> try_run_for(std::chrono::duration<Rep, Period> d, const K& key, F&& f) {
     const entry at = enter(table_, key);
     if (at.leads) return detail::result_access::ok<outcome>(leader(table_, at.what).run_here(f));
     return at.what->answer(at.what->running.try_wait_for(d));
   }
-  template <class Clock, class Duration, std::invocable F>
+  template <class Clock, class Duration, class F>
+    requires std::invocable<F&>
   [[nodiscard]] result<outcome> try_run_until(std::chrono::time_point<Clock, Duration> at_most, const K& key, F&& f) {
     const entry at = enter(table_, key);
     if (at.leads) return detail::result_access::ok<outcome>(leader(table_, at.what).run_here(f));
     return at.what->answer(at.what->running.try_wait_until(at_most));
   }
   /// For coroutines: `auto got = co_await calls.async_run(key, f)`. As the forms without async_; f is copied, and may be a coroutine.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] task<outcome> async_run(const K& key, F&& f) {
     return calls_of<std::decay_t<F>>::run_as_coroutine(table_, key, std::decay_t<F>(std::forward<F>(f)));
   }
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] task<result<outcome>> async_run(const context& ctx, const K& key, F&& f) {
     return calls_of<std::decay_t<F>>::run_as_coroutine(ctx, table_, key, std::decay_t<F>(std::forward<F>(f)));
   }
 
   /// Runs f() as a task, or joins the flight that is under way. Blocks: never. Returns: a future of its end. f may be a coroutine.
   /// Throws: as runnel::async; std::logic_error as run.
-  template <std::invocable F>
+  template <class F>
+    requires std::invocable<F&>
   [[nodiscard]] future<outcome> run_async(const K& key, F&& f) {
     entry at = enter(table_, key);
     if (!at.leads) return async(follow(std::move(at.what)));
@@ -213,13 +221,13 @@ class singleflight {
       return what;
     };
     flight_ptr found = source->with([&](table& flights) {
-      const auto at = flights.find(&key);
+      const auto at = flights.find(std::addressof(key));
       return at == flights.end() ? nullptr : join(at->second);
     });
     if (found != nullptr) return {std::move(found), false};
     auto made = std::make_shared<flight>(key);  // under no lock
     found = source->with([&](table& flights) {
-      const auto [at, is_new] = flights.try_emplace(&made->key, made);
+      const auto [at, is_new] = flights.try_emplace(std::addressof(made->key), made);
       return is_new ? nullptr : join(at->second);
     });
     if (found != nullptr) return {std::move(found), false};
@@ -228,7 +236,7 @@ class singleflight {
   /// Takes a flight out of the table, the one given if it is there, or, without one, whichever. What it has is destroyed under no lock.
   static typename table::node_type take_out(guarded<table>& source, const K& key, const flight* only) {
     return source.with([&](table& flights) {
-      const auto at = flights.find(&key);
+      const auto at = flights.find(std::addressof(key));
       if (at == flights.end() || (only != nullptr && at->second.get() != only)) return typename table::node_type();
       return flights.extract(at);
     });

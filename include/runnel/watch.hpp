@@ -129,11 +129,14 @@ class watch {
   /// nothing has changed.
   void set(T value) const { core_->set(std::make_shared<const T>(std::move(value))); }
 
-  /// The latest value, which counts as seen then. Blocks: never.
+  /// The latest value, which counts as seen then. Blocks: never. Throws: what copying it throws; it has not been seen then.
   [[nodiscard]] T get() const
     requires std::copy_constructible<T>
   {
-    return *snapshot();
+    const detail::watch_core::seen_value latest = core_->get();
+    T value(*static_cast<const T*>(latest.value.get()));
+    mark(latest.version);
+    return value;
   }
   /// The same without a copy: it stays as it is, and alive, whatever is set.
   [[nodiscard]] std::shared_ptr<const T> snapshot() const {

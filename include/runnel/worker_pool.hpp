@@ -15,7 +15,8 @@ struct worker_pool_options {
   std::size_t workers = 0;  ///< how many jobs run at once; 0: as many as there are cores
   std::size_t queue = 0;    ///< how many may wait besides
   runtime* on = nullptr;    ///< where they run; null: the runtime whose task makes the pool, elsewhere the global one
-  /// Called by the worker with what a job threw whose future was dropped before; without it that is lost. It must not throw.
+  /// Called by the worker with what a job threw whose future was dropped before; without it that is lost. It must not throw. Not for jobs
+  /// that have not begun, nor for coroutines that their runtime has dropped.
   // NOLINTNEXTLINE(readability-redundant-member-init): without it, designated initializers that leave it out would be warned of
   std::function<void(std::exception_ptr)> on_unhandled = {};
 };
@@ -75,7 +76,7 @@ class worker_pool {
     core_.wait_for(detail::pool_core::rest::unused, detail::never);
   }
 
-  /// Runs f(args...), or f(const context&, args...) with the pool's context, by a worker. The copies that are called are made here.
+  /// Runs f(args...), or if there is none f(const context&, args...) with the pool's context, by a worker. The copies that are called are made here.
   /// Blocks: while all workers run and as many wait as may; then first come, first served. Returns: the future for its answer.
   /// Throws: channel_closed after close(); context_error when the pool's context is done; what copying f and args throws; std::bad_alloc or
   /// std::system_error if there is no thread. Nothing is moved from, and nothing is submitted, then.

@@ -196,6 +196,22 @@ TEST_CASE("a reservation that is canceled gives back what nobody counts on") {
   CHECK(thousands_until_next(l) == 2);
 }
 
+TEST_CASE("a reservation is given back once, wherever it was moved to") {
+  static_assert(!std::is_copy_constructible_v<rn::rate_limiter::reservation>);
+  rn::rate_limiter l(one_in_1000_seconds, 2);
+  CHECK(l.allow(2));
+  auto later = l.reserve(2);
+  auto moved = std::move(later);
+  CHECK_FALSE(later.ok());  // NOLINT(bugprone-use-after-move): that is what is tested
+  later.cancel();
+  CHECK(moved.ok());
+  CHECK(thousands_until_next(l) == 3);
+  moved.cancel();
+  CHECK(thousands_until_next(l) == 1);
+  moved = std::move(later);
+  CHECK_FALSE(moved.ok());
+}
+
 TEST_CASE("a coroutine that is destroyed while it waits gives its tokens back") {
   rn::rate_limiter l(one_in_1000_seconds, 1);
   CHECK(l.allow());

@@ -32,6 +32,9 @@ auto run(party me, const rn::context& ctx, calls& c, const std::string& key, con
 }
 const function at_once = [] { return std::string("at once"); };
 
+template <class Flights, class K, class F>
+concept runs = requires(Flights flights, K key, F f) { flights.run(key, std::move(f)); };
+
 /// A flight under way, until it is told to end.
 class held_flight {
  public:
@@ -179,6 +182,20 @@ TEST_CASE("F09 F10 everybody of a flight gets the exception, of its own type") {
   }
   CHECK(read(caught) + read(late) == 3);  // those who came too late had a flight of their own
   CHECK(c.run("key", at_once).value == "at once");
+}
+
+TEST_CASE("a key may have an operator& of its own, and a function that is called once only is refused") {
+  struct key {
+    int number;
+    bool operator<(const key& other) const { return number < other.number; }
+    const key* operator&() const = delete;
+  };
+  struct used_up {
+    int operator()() && { return 1; }
+  };
+  rn::singleflight<key, int> f;
+  CHECK(f.run(key{1}, [] { return 7; }).value == 7);
+  static_assert(runs<rn::singleflight<key, int>, key, int (*)()> && !runs<rn::singleflight<key, int>, key, used_up>);
 }
 
 TEST_CASE("F12 a function may ask for another key, not for its own") {

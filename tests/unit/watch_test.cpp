@@ -2,6 +2,7 @@
 #include <runnel/watch.hpp>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -28,6 +29,16 @@ auto changed(party me, const rn::context& ctx, const rn::watch<T>& w) {
   return me.either([&] { return w.changed(ctx); }, [&] { return w.async_changed(ctx); });
 }
 
+/// A value whose copies fail while it is told so.
+struct fragile {
+  explicit fragile(int n) : number(n) {}
+  fragile(const fragile& other) : number(other.number) {
+    if (fails) throw std::runtime_error("copy");
+  }
+  fragile(fragile&&) = default;
+  inline static bool fails = false;
+  int number;
+};
 /// A value of which get() would not compile.
 struct settings {
   explicit settings(int n) : number(std::make_unique<int>(n)) {}
@@ -52,6 +63,17 @@ TEST_CASE("a value is read as it was set last, and counts as seen then") {
   CHECK(*before->number == 1);
   CHECK(*held.snapshot()->number == 2);
   CHECK_FALSE(held.try_changed());
+}
+
+TEST_CASE("a value whose copy fails has not been seen") {
+  const rn::watch<fragile> w(fragile(1));
+  w.set(fragile(2));
+  fragile::fails = true;
+  CHECK_THROWS_AS(w.get(), std::runtime_error);
+  fragile::fails = false;
+  CHECK(w.try_changed());
+  CHECK(w.get().number == 2);
+  CHECK_FALSE(w.try_changed());
 }
 
 TEST_CASE("a copy is a reader of its own, which has seen what the original had") {

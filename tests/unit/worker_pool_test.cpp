@@ -310,6 +310,32 @@ TEST_CASE("P02 what nobody can be told by a future goes to the pool's handler") 
   CHECK(read(sum) == 11);
 }
 
+TEST_CASE("P02 what has not begun when the context ends has thrown nothing, and the handler does not hear of it") {
+  counter calls{0};
+  rn::scoped_context ctx = rn::with_cancel(rn::context());
+  {
+    gate open;
+    rn::worker_pool pool(ctx,
+                         {.workers = 1, .queue = 9, .on_unhandled = [&](const std::exception_ptr&) { support::add(calls, 1); }});
+    const answer running = pool.submit(held_by(open));
+    {
+      const auto function = pool.submit([] {});
+      const answer coroutine = pool.submit(add, 1, 2);
+    }
+    ctx.cancel();
+    open.open();
+    pool.wait();
+  }
+  CHECK(read(calls) == 0);
+}
+
+TEST_CASE("a function that takes any arguments gets those that were given, and the pool's context only where it needs that") {
+  rn::worker_pool pool({.workers = 1, .queue = 4});
+  CHECK(pool.submit([](auto... xs) { return (xs + ...); }, 1, 2).get() == 3);
+  CHECK(pool.submit([](auto&&... xs) { return sizeof...(xs); }, 1, 2).get() == 2);
+  CHECK(pool.submit([](const auto& ctx, int x) { return ctx.done() ? 0 : x; }, 3).get() == 3);
+}
+
 TEST_CASE("a copy that throws gives its place back") {
   struct fragile {
     fragile() = default;

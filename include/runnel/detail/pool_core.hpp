@@ -185,7 +185,7 @@ class pool_core final : public resume_place, public pool_places {
   void end_coroutine(pool_job& job, std::exception_ptr&& error, bool lost) noexcept {
     const pool_job::role role = job.role_;
     scheduler& on = on_;
-    end(job, std::move(error), role != pool_job::role::beside);
+    end(job, std::move(error), role != pool_job::role::beside, !lost);
     pool_job* const next = next_of(role);
     if (next == nullptr) return;
     if (lost)
@@ -370,13 +370,14 @@ class pool_core final : public resume_place, public pool_places {
   }
   [[nodiscard]] bool begins_coroutine(const pool_job& job) const noexcept { return job.is_coroutine() && !ctx().done(); }
   void run(pool_job& job, bool has_place) noexcept {
-    if (!ctx().done()) return end(job, job.call(), has_place);
+    if (!ctx().done()) return end(job, job.call(), has_place, true);
     job.drop_call();
-    end(job, ctx().cause(), has_place);
+    end(job, ctx().cause(), has_place, false);
   }
-  void end(pool_job& job, std::exception_ptr&& error, bool has_place) noexcept {
+  /// `threw`: the error, if there is one, is what the job threw.
+  void end(pool_job& job, std::exception_ptr&& error, bool has_place, bool threw) noexcept {
     if (has_place) leave_place();
-    if (error != nullptr && handler_ && !job.answer().shared()) handler_(std::exchange(error, nullptr));
+    if (threw && error != nullptr && handler_ && !job.answer().shared()) handler_(std::exchange(error, nullptr));
     job.finish_job(std::move(error));
   }
   void fail_all() noexcept {
@@ -389,7 +390,7 @@ class pool_core final : public resume_place, public pool_places {
       }
       if (job == nullptr) return;
       job->drop_call();
-      end(*job, ctx().cause(), true);
+      end(*job, ctx().cause(), true, false);
       next_of(pool_job::role::out_of_turn);
     }
   }
@@ -398,7 +399,8 @@ class pool_core final : public resume_place, public pool_places {
     for (pool_job* job = &first; job != nullptr;) {
       const pool_job::role role = job->role_;
       job->drop_call();
-      end(*job, make_context_error(status::canceled, "runnel: a job of the pool will never run"), role != pool_job::role::beside);
+      end(*job, make_context_error(status::canceled, "runnel: a job of the pool will never run"), role != pool_job::role::beside,
+          false);
       job = next_of(role);
     }
   }

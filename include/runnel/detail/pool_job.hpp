@@ -10,10 +10,10 @@
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
-/// A call with the pool's context in front of its arguments, if it takes that.
+/// A call, with the pool's context in front of its arguments if it cannot be made without.
 template <class F, class... Args>
 struct pool_invoke {
-  static constexpr bool takes_context = std::invocable<F, const context&, Args...>;
+  static constexpr bool takes_context = !std::invocable<F, Args...>;
   static decltype(auto) call(const context& ctx, F&& f, Args&&... args) {
     if constexpr (takes_context)
       return std::invoke(std::move(f), ctx, std::move(args)...);
@@ -22,7 +22,7 @@ struct pool_invoke {
   }
 };
 template <class F, class... Args>
-concept pool_callable = std::invocable<F, const context&, Args...> || std::invocable<F, Args...>;
+concept pool_callable = std::invocable<F, Args...> || std::invocable<F, const context&, Args...>;
 template <class F, class... Args>
 struct pool_result {};
 template <class F, class... Args>
