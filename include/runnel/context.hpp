@@ -155,18 +155,18 @@ scoped_context with_timeout(const scoped_context&& parent, Args&&...) = delete;
 /// done by a thread of the library, not in the handler. A handler that is set meanwhile by somebody else stays.
 /// Throws: std::invalid_argument for a number that is no signal or cannot be handled (SIGKILL); std::bad_alloc,
 /// std::system_error if there is no pipe or thread. Semantics: Go's signal.NotifyContext.
-[[nodiscard]] inline scoped_context with_signals(const context& parent, std::initializer_list<int> signals) {
-  for (const int number : signals)
+[[nodiscard]] inline scoped_context with_signals(const context& parent, std::initializer_list<int> numbers) {
+  for (const int number : numbers)
     if (number <= 0 || number >= detail::signal_watch::signal_count)
       throw std::invalid_argument("runnel::with_signals: " + std::to_string(number) + " is not the number of a signal");
   auto* const scope = new detail::signal_scope(detail::context_access::node(parent));
-  for (const int number : signals) scope->name(number);
+  for (const int number : numbers) scope->name(number);
   detail::node_ref ref = detail::linked_scope(scope);
   detail::signal_watch::instance().add(*scope);
   if (scope->reason() != status::ok) detail::signal_watch::instance().remove(*scope);  // it may have ended before it was added
   return detail::scope_access::make(std::move(ref));
 }
-scoped_context with_signals(const scoped_context&& parent, std::initializer_list<int> signals) = delete;
+scoped_context with_signals(const scoped_context&& parent, std::initializer_list<int> numbers) = delete;
 
 /// A context that is done when either parent is, as that one is; with the earlier deadline, and the values of a, then of b.
 /// Cost: one allocation. Throws: std::bad_alloc.
@@ -218,7 +218,7 @@ class after_func_handle {
 
  private:
   template <class F>
-    requires std::invocable<std::decay_t<F>>
+    requires detail::plain_function<std::decay_t<F>>
   friend after_func_handle after_func(const context& ctx, F&& f);
   explicit after_func_handle(detail::after_func_ptr state) noexcept : state_(std::move(state)) {}
 
@@ -234,7 +234,7 @@ class after_func_handle {
 /// deadline and no thread for its timer. Synchronizes: the call, and the context's end, happen before f runs.
 /// Semantics: Go's context.AfterFunc.
 template <class F>
-  requires std::invocable<std::decay_t<F>>
+  requires detail::plain_function<std::decay_t<F>>
 after_func_handle after_func(const context& ctx, F&& f) {
   return after_func_handle(detail::start_after_func(ctx, std::forward<F>(f)));
 }
@@ -246,7 +246,7 @@ after_func_handle after_func(const scoped_context&& ctx, F&& f) = delete;
 class scoped_after_func {
  public:
   template <class F>
-    requires std::invocable<std::decay_t<F>>
+    requires detail::plain_function<std::decay_t<F>>
   scoped_after_func(const context& ctx, F&& f) : state_(detail::start_after_func(ctx, std::forward<F>(f))) {}
   template <class F>
   scoped_after_func(const scoped_context&& ctx, F&& f) = delete;

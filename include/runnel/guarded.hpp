@@ -18,8 +18,8 @@ class guarded;
 
 /// A pointer to a guarded value that holds its guard; empty if there is none.
 ///
-/// Move-only; letting go of it, or unlock(), lets the next one in. It stays on the thread that got it, or in the coroutine, which
-/// keeps everybody out while it is suspended.
+/// Move-only; letting go of it, or unlock(), lets the next one in. It stays on the thread that got it, or in the coroutine. One that a
+/// coroutine holds across a wait keeps everybody out meanwhile, and comes from async_lock() or async_wait(): one of lock() is the thread's.
 template <class T>
 class guarded_ptr {
  public:
@@ -77,7 +77,7 @@ class guarded {
   template <class... Args>
     requires std::constructible_from<T, Args...> &&
              (!(sizeof...(Args) == 1 && (std::same_as<std::remove_cvref_t<Args>, guarded> && ...)))
-  explicit guarded(Args&&... args) : value_(std::forward<Args>(args)...) {}
+  explicit(sizeof...(Args) != 0) guarded(Args&&... args) : value_(std::forward<Args>(args)...) {}
   guarded(const guarded&) = delete;
   guarded& operator=(const guarded&) = delete;
 
@@ -134,7 +134,10 @@ class guarded {
     auto event = waiting_for(predicate, "try_wait_until");
     return got(event, detail::wait_event(event, detail::deadline_at(at)));
   }
-  /// For coroutines: `auto held = co_await value.async_wait(predicate)`. As the forms without async_.
+  /// For coroutines: `auto held = co_await value.async_lock()`, and async_wait(predicate). As the forms without async_, without keeping
+  /// a thread.
+  [[nodiscard]] auto async_lock() { return async_wait(always{}); }
+  [[nodiscard]] auto async_lock(const context& ctx) { return async_wait(ctx, always{}); }
   template <std::predicate<T&> P>
   [[nodiscard]] auto async_wait(P predicate) {
     return waiter_of<P, false>(*this, std::move(predicate));
@@ -145,6 +148,9 @@ class guarded {
   }
 
  private:
+  struct always {
+    bool operator()(const T& /*value*/) const noexcept { return true; }
+  };
   template <class U, class F>
   auto run(U& value, F&& f, const char* operation) const {
     static_assert(std::invocable<F, U&>, "guarded::with: f is called with a reference to the value, const if the guarded is");

@@ -18,7 +18,8 @@ class rw_guarded;
 /// A pointer to an rw_guarded value that keeps it readable (const T) or writable; empty if there is none.
 ///
 /// Move-only; letting go of it, or unlock(), lets the next ones in. One that writes stays on the thread that got it, or in the
-/// coroutine, which keeps everybody out while it is suspended.
+/// coroutine. One that a coroutine holds across a wait keeps everybody out meanwhile, and comes from async_write_lock(): one of
+/// write_lock() is the thread's.
 template <class T>
 class rw_guarded_ptr {
  public:
@@ -87,7 +88,7 @@ class rw_guarded {
   template <class... Args>
     requires std::constructible_from<T, Args...> &&
              (!(sizeof...(Args) == 1 && (std::same_as<std::remove_cvref_t<Args>, rw_guarded> && ...)))
-  explicit rw_guarded(Args&&... args) : value_(std::forward<Args>(args)...) {}
+  explicit(sizeof...(Args) != 0) rw_guarded(Args&&... args) : value_(std::forward<Args>(args)...) {}
   rw_guarded(const rw_guarded&) = delete;
   rw_guarded& operator=(const rw_guarded&) = delete;
 

@@ -154,9 +154,18 @@ class result {
   const T& value() const& { return check(), value_; }
   T&& value() && { return check(), std::move(value_); }
 
-  [[nodiscard]] std::optional<T> to_optional() const& { return *this ? std::optional<T>(value_) : std::nullopt; }
+  /// The value, or nothing. A `std::optional<bool>(answer)`, in parentheses, would ask whether there is a value; `= answer` does not.
+  [[nodiscard]] std::optional<T> to_optional() const&
+    requires std::copy_constructible<T>
+  {
+    return *this ? std::optional<T>(value_) : std::nullopt;
+  }
   [[nodiscard]] std::optional<T> to_optional() && { return *this ? std::optional<T>(std::move(value_)) : std::nullopt; }
-  operator std::optional<T>() const& { return to_optional(); }               // NOLINT(google-explicit-constructor): api
+  operator std::optional<T>() const&  // NOLINT(google-explicit-constructor): api
+    requires std::copy_constructible<T>
+  {
+    return to_optional();
+  }
   operator std::optional<T>() && { return std::move(*this).to_optional(); }  // NOLINT(google-explicit-constructor): api
 
  private:

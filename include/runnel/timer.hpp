@@ -42,7 +42,7 @@ class timer {
   /// Runs f() when it is due, elsewhere; after a reset, again, and then perhaps beside a run before. An exception that
   /// escapes from f ends the process. Throws: as above, and what copying f throws.
   template <class Rep, class Period, class F>
-    requires std::invocable<std::decay_t<F>&>
+    requires detail::plain_function<std::decay_t<F>&>
   timer(std::chrono::duration<Rep, Period> d, F&& f)
       : function_(new detail::timed_function_of<std::decay_t<F>>(std::forward<F>(f))) {
     start(detail::saturate(d));  // f may use this timer from here on

@@ -76,8 +76,8 @@ class worker_pool {
     core_.wait_for(detail::pool_core::rest::unused, detail::never);
   }
 
-  /// Runs f(args...), or if there is none f(const context&, args...) with the pool's context, by a worker. The copies that are called are made here.
-  /// Blocks: while all workers run and as many wait as may; then first come, first served. Returns: the future for its answer.
+  /// Runs f(args...), or if there is none f(const context&, args...) with the pool's context, by a worker. What is called are copies that
+  /// are made here. Blocks: while all workers run and as many wait as may; then first come, first served. Returns: the answer's future.
   /// Throws: channel_closed after close(); context_error when the pool's context is done; what copying f and args throws; std::bad_alloc or
   /// std::system_error if there is no thread. Nothing is moved from, and nothing is submitted, then.
   template <class F, class... Args>

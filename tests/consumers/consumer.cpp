@@ -1,4 +1,9 @@
 // A program of a user: sends values over a channel, from a task, and says whether all arrived.
+// Includes come after the words that Qt makes its own.
+#define emit
+#define foreach for
+#define signals public
+#define slots
 #include <runnel/runnel.hpp>
 
 int main() {

@@ -4,10 +4,13 @@
 // error GO_MISSING_ARGUMENT: no matching
 // error FUTURE_COPIED: deleted
 // error GROUP_COPIED: deleted
+// error AFTER_FUNC_COROUTINE: no matching
+// error TIMER_COROUTINE: no matching
 // error GUARDED_BARE: no member named .value.
 #include <runnel/errgroup.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
+#include <runnel/timer.hpp>
 #include <runnel/wait_group.hpp>
 #include <string>
 
@@ -24,6 +27,8 @@ void use() {
   const rn::future<int> taken = std::move(answer);
   rn::guarded<std::string> text("a");
   text.lock()->append("b");
+  rn::after_func(rn::context(), [] {});
+  const rn::timer timer(std::chrono::seconds(1), [] {});
 #elif defined(GROUP_WRONG_ARGUMENT)
   rn::errgroup group;
   group.go([](std::string /*text*/) {});
@@ -38,6 +43,10 @@ void use() {
 #elif defined(GROUP_COPIED)
   rn::errgroup group;
   rn::errgroup copy(group);
+#elif defined(AFTER_FUNC_COROUTINE)
+  rn::after_func(rn::context(), []() -> rn::task<> { co_return; });  // nobody would begin it
+#elif defined(TIMER_COROUTINE)
+  const rn::timer timer(std::chrono::seconds(1), []() -> rn::task<> { co_return; });
 #elif defined(GUARDED_BARE)
   rn::guarded<std::string> text("a");
   text.value = "b";

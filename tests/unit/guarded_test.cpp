@@ -1,6 +1,9 @@
 #include <runnel/context.hpp>
+#include <runnel/errgroup.hpp>
 #include <runnel/guarded.hpp>
+#include <runnel/timer.hpp>
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <string>
@@ -36,6 +39,56 @@ static_assert(!std::copy_constructible<rn::guarded<int>> && !std::movable<rn::gu
 static_assert(std::movable<rn::guarded_ptr<int>> && !std::copy_constructible<rn::guarded_ptr<int>>);
 
 }  // namespace
+
+TEST_CASE("a guarded value is a member of an aggregate that is made of nothing") {
+  struct stats {
+    rn::guarded<std::vector<int>> seen;
+    int hits = 0;
+  };
+  stats s{};
+  s.seen.with([&](auto& seen) { seen.push_back(++s.hits); });
+  CHECK(s.seen.lock()->size() == 1);
+  std::array<rn::guarded<int>, 2> both{};
+  CHECK(*both[1].lock() == 0);
+}
+
+TEST_CASE("a coroutine's predicate that throws when it is queued ends its wait") {
+  rn::guarded<int> g(0);
+  const auto end_of = [&](const auto& limit) -> rn::task<std::string> {
+    int looks = 0;  // by others or by itself, before it waits
+    const auto fails = [&](int /*value*/) -> bool { return looks++ == 0 ? false : throw std::runtime_error("predicate"); };
+    try {
+      const auto held = co_await limit(fails);
+      co_return "held";
+    } catch (const std::runtime_error& error) {
+      co_return error.what();
+    }
+  };
+  const rn::context background;
+  CHECK(rn::sync_wait(end_of([&](const auto& fails) { return g.async_wait(fails); })) == "predicate");
+  CHECK(rn::sync_wait(end_of([&](const auto& fails) { return g.async_wait(background, fails); })) == "predicate");
+  CHECK(*g.lock() == 0);  // it is free
+}
+
+TEST_CASE("a coroutine that holds the lock while it waits keeps the others of its thread waiting, and refuses none") {
+  rn::guarded<int> g(0);
+  const rn::channel<void> tries;
+  rn::runtime one(1);
+  rn::errgroup group({}, {.on = &one});
+  group.go([&]() -> rn::task<> {
+    const auto held = co_await g.async_lock();
+    co_await tries.async_recv();
+    *held = 1;
+  });
+  group.go([&]() -> rn::task<> {
+    co_await tries.async_send();
+    const rn::context background;
+    const auto held = co_await g.async_lock(background);
+    *held *= 2;
+  });
+  group.wait();
+  CHECK(*g.lock() == 2);
+}
 
 TEST_CASE("W15 with and lock let one thread in at a time") {
   rn::guarded<long> sum(0);

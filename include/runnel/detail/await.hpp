@@ -19,7 +19,17 @@ class event_awaiter {
     std::construct_at(&self_);
     self_.wait_as(h);
     waits_ = true;
-    event_.join(self_);  // the frame may be gone now
+    if constexpr (noexcept(event_.join(self_))) {
+      event_.join(self_);  // the frame may be gone now
+    } else {
+      try {
+        event_.join(self_);  // likewise
+      } catch (...) {
+        waits_ = false;  // it is in no queue
+        std::destroy_at(&self_);
+        throw;
+      }
+    }
   }
 
  protected:

@@ -50,7 +50,7 @@ class lone_recv : private recv_source<T>, private recv_room<T> {
     this->end(as_status(t));
     return t == trial::would_block ? attempt::not_yet : attempt::done;
   }
-  void join(wait_node& node) {
+  void join(wait_node& node) noexcept {
     node.value = this->place();
     if (core_ != nullptr) core_->join_receivers(node);
   }
@@ -92,7 +92,7 @@ class recv_many_awaiter final : private One {
   bool await_ready() {
     if (core_ != nullptr) count_ = append_received(*core_, *out_, max_);
     if (count_ != 0 || max_ == 0) return true;
-    make_room(*out_);
+    detail::make_room(*out_);
     return One::await_ready();
   }
   using One::await_suspend;
@@ -125,7 +125,7 @@ class lone_send {
     outcome_ = as_status(t);
     return t == trial::would_block ? attempt::not_yet : attempt::done;
   }
-  void join(wait_node& node) {
+  void join(wait_node& node) noexcept {
     node.value = from_;
     if (core_ != nullptr) core_->join_senders(node);
   }

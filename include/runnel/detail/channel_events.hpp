@@ -40,7 +40,7 @@ template <class T>
 std::size_t append_received(channel_core<T>& core, std::vector<T>& out, std::size_t most) {
   std::size_t count = 0;
   while (count < most) {
-    make_room(out);
+    detail::make_room(out);
     const std::size_t free = out.capacity() - out.size();
     const std::size_t taken = core.try_recv_batch(out, free < most - count ? free : most - count);
     count += taken;
@@ -81,7 +81,7 @@ class recv_event final : public selectable {
     outcome_ = node.outcome;
     return outcome_ == status::ok || !needs_value_;
   }
-  [[nodiscard]] std::uint64_t stamp() const noexcept override { return look_recv(core_).stamp; }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return detail::look_recv(core_).stamp; }
 
  private:
   channel_core<T>* core_;
@@ -117,7 +117,7 @@ class send_event final : public selectable {
     outcome_ = node.outcome;
     return true;
   }
-  [[nodiscard]] std::uint64_t stamp() const noexcept override { return look_send(core_).stamp; }
+  [[nodiscard]] std::uint64_t stamp() const noexcept override { return detail::look_send(core_).stamp; }
 
  private:
   channel_core<T>* core_;

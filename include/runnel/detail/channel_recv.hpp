@@ -158,7 +158,7 @@ class recv_operations : public Base {
       const std::size_t count = append_received(*core, out, max);
       if (count != 0) return count;
     }
-    make_room(out);
+    detail::make_room(out);
     storage<value_t> room;
     if (limit.template wait<recv_event<value_t>>(core, room.get()) != status::ok) return 0;
     out.push_back(std::move(*room.get()));

@@ -34,7 +34,7 @@ struct wait_until_time {
   template <class Event, class T>
   RUNNEL_NOINLINE status wait(channel_core<T>* core, T* value) const {
     Event event(core, value);
-    if (deadline != time_point::min() && lingers(core) && event.try_now() == attempt::done) return event.outcome();
+    if (deadline != time_point::min() && detail::lingers(core) && event.try_now() == attempt::done) return event.outcome();
     return wait_event_after_try(event, deadline);
   }
 };
@@ -43,8 +43,8 @@ struct wait_for_context {
   template <class Event, class T>
   RUNNEL_NOINLINE status wait(channel_core<T>* core, T* value) const {
     Event event(core, value);
-    lingers(core);
-    const status s = wait_event(ctx, event);  // tries first
+    detail::lingers(core);
+    const status s = detail::wait_event(ctx, event);  // tries first
     return s == status::ok ? event.outcome() : s;
   }
 };

@@ -37,20 +37,20 @@ class segments {
     for (backoff wait;;) {
       if ((tail & flag) != 0) return free_unused(next), trial::closed;
       const std::uint64_t index = slot_index(tail);
-      if (index == slots) {  // somebody is linking the next segment
+      if (index == slot_count) {  // somebody is linking the next segment
         wait.pause();
         tail = tail_.load(acquire);
         continue;
       }
       segment* const here = tail_segment_.load(acquire);  // [segments.tail_segment] acquire: its slots are initialized
-      if (index + 1 == slots && next == nullptr) {
+      if (index + 1 == slot_count && next == nullptr) {
         next = take_spare();
         if (next == nullptr) next = new segment;
       }
       // [segments.tail] seq_cst: with the load of the receivers' flag after it (channel_core.hpp). If it succeeds, `here` was
       // this position's segment: a later one is stored only after the tail has gone on.
       if (!tail_.compare_exchange(tail, tail + step, seq_cst, acquire)) continue;
-      if (index + 1 == slots) {
+      if (index + 1 == slot_count) {
         here->next.store(next, release);     // [segment.next] release: whoever follows it sees its slots initialized
         tail_segment_.store(next, release);  // [segments.tail_segment] release: as above
         tail_.fetch_add(step, seq_cst);      // [segments.tail] release: from slot 63 to slot 0 of the linked segment
@@ -91,7 +91,7 @@ class segments {
     std::construct_at(to, std::move(*at.value()));
     std::destroy_at(at.value());
     std::uint64_t after = head + step;
-    if (slot_index(after) == slots) {
+    if (slot_index(after) == slot_count) {
       after += step;
       head_segment_ = here->next.load(acquire);  // [segment.next] acquire: its slots are initialized
     } else {
@@ -125,7 +125,7 @@ class segments {
  private:
   static constexpr std::uint64_t flag = 1;
   static constexpr std::uint64_t step = 2;
-  static constexpr std::uint64_t slots = 63;
+  static constexpr std::uint64_t slot_count = 63;
 
   struct slot {
     T* value() noexcept { return room.get(); }
@@ -134,13 +134,13 @@ class segments {
   };
   struct segment {
     atomic<segment*> next{nullptr};
-    slot at[slots];
+    slot at[slot_count];
   };
 
-  static std::uint64_t slot_index(std::uint64_t position) noexcept { return (position >> 1) % (slots + 1); }
+  static std::uint64_t slot_index(std::uint64_t position) noexcept { return (position >> 1) % (slot_count + 1); }
   /// How many values have been claimed before this position; slot 63 counts as slot 0 of the next segment.
   static std::uint64_t ordinal(std::uint64_t position) noexcept {
-    return (position >> 1) / (slots + 1) * slots + slot_index(position);
+    return (position >> 1) / (slot_count + 1) * slot_count + slot_index(position);
   }
   static bool at_or_after(std::uint64_t head, std::uint64_t tail) noexcept { return ordinal(head & ~flag) >= ordinal(tail); }
 
