@@ -110,7 +110,8 @@ class errgroup {
   /// Runs f() or f(const context&), with ctx(), as a task; even if ctx() is done. f is a function, or returns what is to be awaited,
   /// such as a task<>: then it lives until that has ended.
   /// Blocks: while `limit` tasks are running; then first come, first served. Cost: one allocation.
-  /// Throws: what copying f throws; std::bad_alloc or std::system_error if there is no thread: nothing is moved from then.
+  /// Throws: what copying f throws; std::bad_alloc or std::system_error if there is no thread: nothing is moved from then, but
+  /// a coroutine function for whose frame there is no memory.
   template <class F>
     requires detail::group_function<std::decay_t<F>>
   void go(F&& f) {
@@ -185,10 +186,10 @@ class errgroup {
     try {
       detail::scheduler& on = on_ != nullptr ? detail::runtime_access::scheduler_of(*on_) : detail::scheduler::current();
       if constexpr (detail::group_coroutine<function>) {
+        detail::start_ticket ticket(on);  // first: f is moved from only if there is a thread
         auto owned = std::make_unique<group_task>(nullptr, std::forward<F>(f));
         group_task& made = *owned;
         task<> work = group_task::run_coroutine(std::move(owned));
-        detail::start_ticket ticket(on);
         made.enter(core_);
         detail::start_root(ticket, work);
       } else {

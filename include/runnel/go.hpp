@@ -61,8 +61,9 @@ template <class F, class... Args>
 void start_go(scheduler& on, F&& f, Args&&... args) {
   using call = bound_call_of<F, Args...>;
   if constexpr (call::is_coroutine) {
+    start_ticket ticket(on);  // first: f and args are moved from only if there is a thread
     task<> work = go_task<call>::run_coroutine(call(std::in_place, std::forward<F>(f), std::forward<Args>(args)...));
-    start_root(on, work);
+    start_root(ticket, work);
   } else {
     emplace_task<go_task<call>>(on, std::forward<F>(f), std::forward<Args>(args)...);
   }
@@ -76,9 +77,10 @@ auto start_async(scheduler& on, F&& f, Args&&... args) {
   future<R> answer = future_access::make(*state);
   promise<R> filled(*state);
   if constexpr (call::is_coroutine) {
+    start_ticket ticket(on);  // as above
     task<> work =
         async_task<call>::run_coroutine(std::move(filled), call(std::in_place, std::forward<F>(f), std::forward<Args>(args)...));
-    start_root(on, work);
+    start_root(ticket, work);
   } else {
     emplace_task<async_task<call>>(on, std::move(filled), std::forward<F>(f), std::forward<Args>(args)...);
   }
@@ -223,7 +225,8 @@ class future {
 /// takes no thread. The end of main abandons what still runs. A failure (an exception, an error that it answers) ends the process:
 /// std::terminate. Use an errgroup for work that can fail or must be waited for, a wait_group to wait alone.
 /// Blocks: never. Throws: what copying f and args throws; std::bad_alloc; std::system_error if nothing runs and there is no thread:
-/// then nothing is moved from. Cost: one allocation. Synchronizes: all that was done before the call happens before f runs.
+/// then nothing is moved from, but a coroutine function for whose frame there is no memory.
+/// Cost: one allocation. Synchronizes: all that was done before the call happens before f runs.
 /// Semantics: Go spec, "Go statements". Differs: a panic becomes an exception.
 template <class F, class... Args>
   requires detail::task_function<std::decay_t<F>, std::decay_t<Args>...>

@@ -190,8 +190,9 @@ void wait_group::go(F&& f) {
   add();
   detail::wait_group_pin pin(*this);
   if constexpr (call::is_coroutine) {
+    detail::start_ticket ticket(detail::scheduler::current());  // first: f is moved from only if there is a thread
     task<> work = detail::wait_group_task<call>::run_coroutine(std::move(pin), call(std::in_place, std::forward<F>(f)));
-    detail::start_root(detail::scheduler::current(), work);
+    detail::start_root(ticket, work);
   } else {
     detail::emplace_task<detail::wait_group_task<call>>(detail::scheduler::current(), std::move(pin), std::forward<F>(f));
   }

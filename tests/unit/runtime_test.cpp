@@ -93,6 +93,29 @@ bool throws(F f) {
 
 // Starting
 
+TEST_CASE("what cannot be started is as it was, also a coroutine function") {
+  rn::runtime ended(1);
+  ended.shutdown(rn::drain);
+  const auto stays = [&](const auto& start) {
+    int whole = 0;
+    auto function = [p = std::make_unique<int>(1), &whole] { whole += p != nullptr ? 1 : 0; };
+    auto coroutine = [p = std::make_unique<int>(1), &whole]() -> rn::task<> {
+      whole += p != nullptr ? 1 : 0;
+      co_return;
+    };
+    CHECK_THROWS_AS(start(std::move(function)), std::logic_error);
+    CHECK_THROWS_AS(start(std::move(coroutine)), std::logic_error);
+    function();                  // NOLINT(bugprone-use-after-move): that is what is tested
+    rn::sync_wait(coroutine());  // NOLINT(bugprone-use-after-move): likewise
+    CHECK(whole == 2);
+  };
+  stays([&](auto&& f) { ended.go(std::forward<decltype(f)>(f)); });
+  stays([&](auto&& f) { static_cast<void>(ended.async(std::forward<decltype(f)>(f))); });
+  rn::errgroup group({}, {.on = &ended});
+  stays([&](auto&& f) { group.go(std::forward<decltype(f)>(f)); });
+  group.wait();
+}
+
 TEST_CASE("a runtime has the workers that it was asked for, and at least one") {
   rn::runtime three(3);
   CHECK(three.workers() == 3);
