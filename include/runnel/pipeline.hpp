@@ -48,8 +48,9 @@ class pipeline {
   /// Effects: starts at the beginning of the source; where a source that can be gone through only once (a channel, a generator, an input
   /// range) was left. A failure of any stage cancels the others. take() ends what stands before it, without a failure; right behind
   /// the source it reads no more than it passes on.
-  /// Returns: the sink's result. Throws: the first failure; context_error if the context ended the work early: there is no
-  /// partial result. Cost: an allocation for each task and each channel; none if all is fused.
+  /// Returns: the sink's result. Throws: the first failure; context_error if the context was done before the last of the work, whether
+  /// that looked at it or not: what returns is whole, there is no partial result. Cost: an allocation for each task and each channel;
+  /// none if all is fused.
   result_type run(const context& ctx = {}) const {
     auto result = new_result();
     if constexpr (channels == 0) {
@@ -59,7 +60,7 @@ class pipeline {
       } else {
         detail::step_state s(ctx);
         chain.next(s);
-        if (s.canceled) ctx.throw_if_done();
+        ctx.throw_if_done();  // as chain_run
       }
     } else {
       errgroup group(ctx);

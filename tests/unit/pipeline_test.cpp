@@ -328,6 +328,57 @@ TEST_CASE("P04 a context that ends cuts a run short, wherever it waits or works:
   }
 }
 
+TEST_CASE("P04 what returns was not asked to stop before its work was done, whether its functions have noticed or not") {
+  std::optional<rn::scoped_context> ctx;
+  int asked = 0;
+  const auto begin = [&]() -> const rn::context& {
+    asked = 0;
+    return ctx.emplace(rn::with_cancel(rn::context()));
+  };
+  const auto cut_short = [&](const auto& p) {
+    CHECK_THROWS_AS(p.run(begin()), rn::context_error);
+    CHECK_THROWS_AS(rn::sync_wait(p.async_run(begin())), rn::context_error);
+  };
+  const auto whole = [&](const auto& p) {
+    CHECK(p.run(begin()) == up_to(2));
+    CHECK(rn::sync_wait(p.async_run(begin())) == up_to(2));
+  };
+  const auto source = [&]() -> std::optional<int> {  // as one that waits for more until the context ends
+    if (asked < 2) return asked++;
+    ctx->cancel();
+    return std::nullopt;
+  };
+  const auto source_later = [&]() -> rn::task<std::optional<int>> { co_return source(); };
+  const auto same_later = [](int n) -> rn::task<int> { co_return n; };
+  cut_short(rn::from(source) | rn::collect<std::vector>());
+  cut_short(rn::from(source) | rn::map(same_later) | rn::collect<std::vector>());
+  cut_short(rn::from(source_later) | rn::collect<std::vector>());
+  cut_short(rn::from(source) | rn::buffer(1) | rn::collect<std::vector>());
+  cut_short(rn::from(source_later) | rn::buffer(1) | rn::collect<std::vector>());
+  cut_short(rn::from(source) | rn::for_each([](int) {}, rn::workers(2)));
+
+  const auto stops = [&](int n) {
+    ctx->cancel();
+    return numbers{n};
+  };
+  cut_short(rn::from(up_to(9)) | rn::take(1) | rn::for_each([&](int n) { stops(n); }));
+  cut_short(rn::from(up_to(9)) | rn::take(1) | rn::buffer(1) | rn::for_each([&](int n) { stops(n); }));
+  cut_short(rn::from(numbers{1}) | rn::flat_map(stops) | rn::collect<std::vector>());
+  cut_short(rn::from(numbers{1}) | rn::buffer(1) | rn::flat_map(stops) | rn::collect<std::vector>());
+
+  int batches = 0;
+  cut_short(rn::from(source) | rn::batch(9) | rn::for_each([&](const numbers&) { ++batches; }));
+  cut_short(rn::from(source_later) | rn::batch(9) | rn::for_each([&](const numbers&) { ++batches; }));
+  cut_short(rn::from(source) | rn::buffer(1) | rn::batch(9) | rn::for_each([&](const numbers&) { ++batches; }));
+  CHECK(batches == 0);
+
+  whole(rn::from(source) | rn::take(2) | rn::collect<std::vector>());
+  whole(rn::from(source) | rn::take(2) | rn::map(same_later) | rn::collect<std::vector>());
+  whole(rn::from(source_later) | rn::take(2) | rn::collect<std::vector>());
+  whole(rn::from(source) | rn::take(2) | rn::buffer(1) | rn::collect<std::vector>());
+  whole(rn::from(source) | rn::take(2) | rn::map(same_later, rn::workers(2)) | rn::collect<std::vector>());
+}
+
 TEST_CASE("a stage that says that it was told to stop is no failure, if it was take that told it") {
   const rn::channel<int> silent;
   const auto waits = [&](const rn::context& ctx, int n) {

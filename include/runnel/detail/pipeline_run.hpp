@@ -32,7 +32,8 @@ class chain_run {
   static constexpr bool has_channel = std::remove_cvref_t<decltype(std::declval<Chain&>().source())>::is_channel;
 
  public:
-  /// Throws: context_error if it ends in a sink, and the context has ended it.
+  /// Throws: context_error if it ends in a sink, and the context was done before. What a function has made of that nobody knows: it may
+  /// have answered less, or none as at the end of its values. An errgroup judges its tasks by the same rule.
   static task<> run(Chain& chain, const context& ctx, [[maybe_unused]] Output* to = nullptr) {
     step_state s(ctx);
     for (;;) {
@@ -62,7 +63,7 @@ class chain_run {
         }
       }
     }
-    if (!has_values && s.canceled) ctx.throw_if_done();
+    if constexpr (!has_values) ctx.throw_if_done();
   }
 
  private:

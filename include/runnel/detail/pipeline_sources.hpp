@@ -35,7 +35,7 @@ struct step_state {
   const context& ctx;
   cancel_scope* const scope;  // of the context, which is looked at for each value
   pause why = pause::ended;
-  bool canceled = false;     // with `ended`: because of the context
+  bool canceled = false;     // with `ended`: because of the context, as far as a step can tell
   time_point due = never;    // with `input`: when to ask again at the latest
   task<>* awaits = nullptr;  // with `call`
 
@@ -197,6 +197,7 @@ class generator_step {
   std::optional<value_type> answered(step_state& s, std::optional<value_type>&& value) noexcept {
     has_ended_ = !value;
     s.why = pause::ended;
+    if (has_ended_) s.is_canceled();  // then it may well have ended because of that
     return std::move(value);
   }
 
