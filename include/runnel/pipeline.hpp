@@ -255,6 +255,7 @@ inline constexpr detail::take_function take{};
 /// so long. Throws: std::invalid_argument for n = 0.
 inline constexpr detail::batch_function batch{};
 /// `buffer(n)`: what stands before it runs ahead, in a task of its own, by up to n values more than are asked for.
+/// run() throws std::length_error for an n without meaning, as from a negative number.
 inline constexpr detail::buffer_function buffer{};
 /// `through(stage)`: a stage of your own: stage(errgroup&, recv_channel<T>) starts tasks of the group and answers a recv_channel, as the
 /// functions of fan.hpp do.

@@ -231,6 +231,18 @@ TEST_CASE("a buffer lets what stands before it run ahead by as much, behind work
   CHECK(read(made) == 2001);
 }
 
+TEST_CASE("a buffer of a size without meaning is refused as a channel of it is") {
+  for (const std::size_t size : {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2}) {
+    CHECK_THROWS_AS(rn::channel<int>(size), std::length_error);
+    CHECK_THROWS_AS((rn::from(up_to(200)) | rn::buffer(size) | rn::collect<std::vector>()).run(), std::length_error);
+    CHECK_THROWS_AS((rn::from(up_to(200)) | rn::buffer(size) | rn::map(doubled, rn::workers(2)) | rn::collect<std::vector>()).run(),
+                    std::length_error);
+    CHECK_THROWS_AS(
+        rn::sync_wait((rn::from(up_to(200)) | rn::buffer(1) | rn::buffer(size) | rn::collect<std::vector>()).async_run()),
+        std::length_error);
+  }
+}
+
 TEST_CASE("workers work at the same time") {
   const rn::channel<int> meet;
   const auto meets = [&](int n) {

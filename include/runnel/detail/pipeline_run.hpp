@@ -8,9 +8,12 @@
 #pragma once
 
 #include <runnel/detail/pipeline_steps.hpp>
+#include <runnel/detail/type_name.hpp>
 #include <runnel/errgroup.hpp>
 
 #include <array>
+#include <stdexcept>
+#include <string>
 #include <tuple>
 
 namespace runnel::inline RUNNEL_ABI::detail {
@@ -147,7 +150,7 @@ class assembly {
       add<First + 1, Below - 1>(stage.bind(std::move(chain)));
     } else if constexpr (has_pipe<First>()) {
       using T = typename Chain::value_type;
-      pipe_ends<T> ends(stage.capacity() + 1);  // one of them is that which a sender waits with
+      pipe_ends<T> ends(slots_for<T>(stage.capacity()));
       auto upstream = start<Below>(std::move(chain), pipe_output<T>(std::move(ends.send)));
       add<First + 1, Below - 1>(
           stage.bind(stream_step<T, pipe_input<T>>(pipe_input<T>(std::move(ends.recv)), std::move(upstream))));
@@ -186,6 +189,14 @@ class assembly {
   template <std::size_t Index>
   static constexpr stage_kind kind_of = std::remove_cvref_t<std::tuple_element_t<Index, Stages>>::kind;
 
+  /// One of them is that which a sender waits with. Throws: std::length_error for what no channel<T> could have either.
+  template <class T>
+  static std::size_t slots_for(std::size_t capacity) {
+    if (capacity > ring<T>::max_capacity())
+      throw std::length_error("runnel: buffer of " + std::string(type_name<T>()) + ": a capacity of " + std::to_string(capacity) +
+                              " (negative before it was converted?)");
+    return capacity + 1;
+  }
   template <class T>
   struct stream {
     recv_channel<T> values;
