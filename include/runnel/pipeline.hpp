@@ -70,9 +70,10 @@ class pipeline {
     }
     return answer(std::move(result));
   }
-  /// The same for coroutines: `co_await p.async_run(ctx)`. A pipeline that is an lvalue must outlive it.
-  [[nodiscard]] task<result_type> async_run(context ctx = {}) const& { return run_here(*this, std::move(ctx)); }
-  [[nodiscard]] task<result_type> async_run(context ctx = {}) && { return run_moved(std::move(*this), std::move(ctx)); }
+  /// The same for coroutines: `co_await p.async_run(ctx)`. A pipeline that is an lvalue must outlive it, and so must a scoped_context: a
+  /// temporary one, `co_await p.async_run(with_timeout(ctx, 1s))`, does so if it is awaited where it is made.
+  [[nodiscard]] task<result_type> async_run(const context& ctx = {}) const& { return run_here(*this, ctx); }
+  [[nodiscard]] task<result_type> async_run(const context& ctx = {}) && { return run_moved(std::move(*this), ctx); }
 
   template <class... More>
   friend auto operator|(pipeline p, detail::stage_list<More...> more) {

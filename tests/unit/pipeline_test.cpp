@@ -434,6 +434,21 @@ TEST_CASE("a pipeline is awaited in any coroutine, moved into its task or not") 
   CHECK(rn::sync_wait(run()) == 90);
 }
 
+TEST_CASE("a pipeline is awaited with a context that is made for it") {
+  const auto run = []() -> rn::task<int> {
+    const auto p = rn::from(up_to(10)) | rn::buffer(2) | rn::reduce(0, std::plus<>());
+    const int first = co_await p.async_run(rn::with_timeout(rn::context(), 1h));
+    auto moved = rn::from(up_to(10)) | rn::reduce(0, std::plus<>());
+    const int second = co_await std::move(moved).async_run(rn::with_cancel(rn::context()));
+    co_return first + second;
+  };
+  CHECK(rn::runtime::global().run(run()) == 90);
+  const auto waits = [](const auto& source) -> rn::task<numbers> {
+    co_return co_await (rn::from(source) | rn::collect<std::vector>()).async_run(rn::with_timeout(rn::context(), 1ms));
+  };
+  CHECK_THROWS_AS(rn::sync_wait(waits(rn::channel<int>())), rn::context_error);
+}
+
 TEST_CASE("all values come in order through buffers of any size, between tasks that run at once") {
   // Both tasks overtake one another all the time: each wait for room or for values may be over before whoever ends it has looked.
   for (const std::size_t size : std::vector<std::size_t>{0, 1, 2, 3, 64, 1000}) {
