@@ -236,8 +236,9 @@ struct reduce_function {
 
 /// The source of a pipeline: `from(range)`, `from(channel)`, or `from(f)`, where f() answers a std::optional, empty at the end.
 ///
-/// Values are copied out of a range, moved where they cannot be copied, and received from a channel, one at a time as they are asked for. A
-/// function that waits takes the context, f(const context&), and returns when that is done: else a failure further down waits for it.
+/// Values are copied out of a range, moved where they cannot be copied, and received from a channel, one at a time as they are asked for.
+/// Those of a map are pair<K, V>: a coroutine that takes a reference takes it to that, as what it was converted to is gone when it runs.
+/// A function that waits takes the context, f(const context&), and returns when that is done: else a failure further down waits for it.
 /// To end a run with all that was read, end its source; a context that ends cuts it short.
 inline constexpr detail::from_function from{};
 

@@ -206,6 +206,23 @@ TEST_CASE("pairs are collected in a map, and any container by its type") {
   CHECK((p | rn::collect<std::multimap<int, std::string>>()).run().size() == 3);
 }
 
+TEST_CASE("the pairs of a map go wherever other values go") {
+  using ages = std::map<std::string, int>;
+  const ages all{{"a", 1}, {"b", 2}};
+  const auto age = [](const ages::value_type& person) { return person.second; };
+  CHECK((rn::from(all) | rn::map(age, rn::workers(2)) | rn::collect<std::vector>()).run() == numbers{1, 2});
+  CHECK((rn::from(all) | rn::buffer(1) | rn::collect<std::map>()).run() == all);
+  CHECK((rn::from(ages(all)) | rn::filter([&](const ages::value_type& p) { return age(p) > 1; }) | rn::collect<ages>()).run() ==
+        ages{{"b", 2}});
+  CHECK((rn::from(numbers{1, 2}) | rn::flat_map([&](int) { return all; }) | rn::buffer(1) | rn::collect<std::map>()).run() == all);
+  const auto owners = [](int n) {
+    std::map<std::string, std::unique_ptr<int>> some;
+    some["a"] = std::make_unique<int>(n);
+    return some;
+  };
+  CHECK(*(rn::from(numbers{7}) | rn::flat_map(owners) | rn::buffer(1) | rn::collect<std::map>()).run().at("a") == 7);
+}
+
 TEST_CASE("P07 P09 several workers answer in the order of their values, or as they are ready") {
   const auto ordered = rn::from(up_to(500)) | rn::map(doubled, rn::workers(4)) | rn::collect<std::vector>();
   const auto any = rn::from(up_to(500)) | rn::map(doubled, rn::workers(4), rn::unordered) | rn::collect<std::multiset>();

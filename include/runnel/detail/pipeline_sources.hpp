@@ -121,13 +121,26 @@ class stage_calls {
 // Sources. What they have in common: `is_channel`, whether they may have nothing right now; then wait() answers what is to be awaited, and
 // accept() takes what that has answered.
 
+/// A range's values, in a pipeline: of pairs with a const first, as in a map, pairs without. The move of a key that is const is a copy,
+/// which may throw.
+template <class T>
+struct without_const_key {
+  using type = T;
+};
+template <class K, class V>
+struct without_const_key<std::pair<const K, V>> {
+  using type = std::pair<K, V>;
+};
+template <class Range>
+using range_value = typename without_const_key<std::ranges::range_value_t<Range>>::type;
+
 /// A place in a range.
 template <class Range>
 class range_cursor {
   using reference = std::ranges::range_reference_t<Range>;
 
  public:
-  using value_type = std::ranges::range_value_t<Range>;
+  using value_type = range_value<Range>;
 
   [[nodiscard]] RUNNEL_ALWAYS_INLINE std::optional<value_type> next(Range& range) {
     if (!at_) [[unlikely]]
@@ -150,7 +163,7 @@ class range_cursor {
 template <class Range, class Cursor>
 class basic_range_step {
  public:
-  using value_type = std::ranges::range_value_t<Range>;
+  using value_type = range_value<Range>;
   static constexpr bool is_channel = false;
   static constexpr bool waits = false;
 

@@ -24,7 +24,7 @@ class range_source {
   static constexpr bool again = std::ranges::forward_range<range>;
 
  public:
-  using value_type = std::ranges::range_value_t<range>;
+  using value_type = range_value<range>;
 
   template <class R>
   explicit range_source(std::in_place_t /*tag*/, R&& values) {
@@ -151,7 +151,7 @@ struct flat_map_stage {
   template <class T>
   static constexpr bool takes = stage_function<F, T&&>;
   template <class T>
-  using output = std::ranges::range_value_t<value_of_answer_t<stage_answer_t<F, T&&>>>;
+  using output = range_value<value_of_answer_t<stage_answer_t<F, T&&>>>;
   template <class Up>
   auto bind(Up up) {
     return flat_map_step<Up, F>(std::move(up), f);

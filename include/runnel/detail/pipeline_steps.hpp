@@ -81,7 +81,7 @@ class flat_map_step {
   using range = typename calls::value_type;
 
  public:
-  using value_type = std::ranges::range_value_t<range>;
+  using value_type = range_value<range>;
   static constexpr bool waits = Up::waits || calls::waits;
 
   flat_map_step(Up&& up, F& f) : up_(std::move(up)), calls_(f) {}
@@ -118,7 +118,8 @@ class flat_map_step {
   }
   std::optional<value_type> take() {
     std::optional<value_type> value;
-    if constexpr (gives_away<range, value_type> || !std::constructible_from<value_type, std::ranges::range_reference_t<range>>)
+    if constexpr (gives_away<range, std::ranges::range_value_t<range>> ||
+                  !std::constructible_from<value_type, std::ranges::range_reference_t<range>>)
       value.emplace(std::ranges::iter_move(*at_));
     else
       value.emplace(**at_);
