@@ -168,6 +168,26 @@ TEST_CASE("parallel_map takes what can only be moved, or has no default, and suc
   CHECK(counted::live() == before);
 }
 
+TEST_CASE("what can be moved, but not assigned, goes through stages") {
+  struct fixed {
+    explicit fixed(int v) : value(v) {}
+    const int value;
+  };
+  const bool ordered = GENERATE(true, false);
+  const rn::channel<fixed> in(20);
+  for (const int v : up_to(20)) in.send(fixed(v));
+  in.close();
+  rn::errgroup group;
+  const auto same = [](fixed v) { return v; };
+  auto mapped = rn::parallel_map(group, in, same, {3, 2, ordered});
+  const auto out = rn::fan_in(group, rn::fan_out(group, rn::or_done(group, std::move(mapped)), 2, same));
+  const auto outs = rn::tee(group, out, 1);
+  ints got;
+  for (const fixed& v : outs[0]) got.push_back(v.value);
+  group.wait();
+  CHECK(sorted(got) == up_to(20));
+}
+
 TEST_CASE("P07 memory is bounded: one that takes long lets the others get so far ahead, and no further") {
   const auto workers = GENERATE(as<std::size_t>(), 2, 3);
   const auto capacity = GENERATE(as<std::size_t>(), 0, 4);

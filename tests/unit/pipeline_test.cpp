@@ -50,6 +50,18 @@ struct endless {
   std::optional<int> operator()() const { return (*asked)++; }
 };
 
+/// What can be moved, but neither copied nor assigned.
+struct fixed {
+  explicit fixed(int n) : value(n) {}
+  fixed(const fixed&) = delete;
+  fixed(fixed&&) noexcept = default;
+  fixed& operator=(const fixed&) = delete;
+  ~fixed() = default;
+  const int value;
+};
+fixed fixed_of(int n) { return fixed(n); }
+int value_of(fixed f) { return f.value; }
+
 /// Whether running it fails with this error.
 template <class Error, class P>
 bool fails_with(const P& p, const std::string& what) {
@@ -127,6 +139,48 @@ TEST_CASE("values that cannot be copied are moved through, whatever stands betwe
   owned.push_back(std::make_unique<int>(7));
   const auto q = rn::from(std::move(owned)) | rn::collect<std::vector>();
   CHECK(*q.run().at(0) == 7);
+}
+
+TEST_CASE("values that cannot be assigned are moved through, whatever stands between") {
+  const auto all = up_to(150);  // around the end of a pipe, too
+  const auto made = rn::from(all) | rn::map(fixed_of);
+  const auto values = rn::map(value_of) | rn::collect<std::vector>();
+  const auto same = [](fixed f) { return f; };
+  const auto same_later = [](fixed f) -> rn::task<fixed> { co_return f; };
+  const auto all_of = [](std::vector<fixed> some) { return some; };
+  CHECK((made | rn::buffer(2) | values).run() == all);
+  CHECK((made | rn::map(same, rn::workers(2)) | values).run() == all);
+  CHECK((made | rn::map(same_later, rn::workers(2)) | rn::buffer(3) | values).run() == all);
+  CHECK((made | rn::map(same, rn::workers(2), rn::unordered) | rn::map(value_of) | rn::collect<std::multiset>()).run().size() ==
+        150);
+  CHECK((made | rn::filter([](const fixed&) -> rn::task<bool> { co_return true; }) | values).run() == all);
+  CHECK((made | rn::map(same_later) | rn::tap([](const fixed&) {}) | values).run() == all);
+  CHECK((made | rn::batch(4) | rn::flat_map(all_of) | values).run() == all);
+  CHECK((made | rn::batch(4, 1h) | rn::flat_map(all_of) | rn::batch(3, 1h) | rn::flat_map(all_of) | values).run() == all);
+  CHECK((made | rn::collect<std::vector>()).run().size() == 150);
+  counter seen{0};
+  (made | rn::for_each([&](const fixed&) { support::add(seen); }, rn::workers(2))).run();
+  CHECK(read(seen) == 150);
+  const rn::channel<fixed> ch;
+  rn::errgroup sender;
+  sender.go([&] {
+    for (const int n : all) ch.send(fixed(n));
+    ch.close();
+  });
+  CHECK((rn::from(ch) | values).run() == all);
+  sender.wait();
+}
+
+TEST_CASE("what reduce answers need not be assignable") {
+  struct sum {
+    explicit sum(int n) : value(n) {}
+    const int value;
+  };
+  const auto adds = [](sum a, int b) { return sum(a.value + b); };
+  const auto adds_later = [&](sum a, int b) -> rn::task<sum> { co_return adds(a, b); };
+  CHECK((rn::from(up_to(5)) | rn::reduce(sum(1), adds)).run().value == 11);
+  CHECK((rn::from(up_to(5)) | rn::buffer(1) | rn::reduce(sum(1), adds_later)).run().value == 11);
+  CHECK(rn::sync_wait((rn::from(up_to(5)) | rn::reduce(sum(1), adds_later)).async_run()).value == 11);
 }
 
 TEST_CASE("take reads no more than it passes on, and ends what stands before it") {

@@ -194,7 +194,7 @@ class ordered_mapping {
   /// Takes the result away, and gives back what is to be sent next, if that is for this worker to do.
   bool put(std::size_t turn, std::optional<R>& answer) {
     const scoped_lock lock(mutex_);
-    slot(turn).swap(answer);
+    move_over(slot(turn), answer);
     return !sending_ && take_next_locked(answer);
   }
   bool take_next(std::optional<R>& answer) {
@@ -205,9 +205,14 @@ class ordered_mapping {
     std::optional<R>& next = slot(sent_);
     sending_ = next.has_value();
     if (!sending_) return false;
-    next.swap(answer);
+    move_over(answer, next);
     ++sent_;
     return true;
+  }
+  /// Into one that is empty: values need not be assignable.
+  static void move_over(std::optional<R>& to, std::optional<R>& from) noexcept {
+    to.emplace(*std::move(from));
+    from.reset();
   }
   std::optional<R>& slot(std::size_t turn) { return results_[turn % results_.size()]; }
 

@@ -72,7 +72,10 @@ class pipe_core {
     for (std::size_t left = count; left != 0;) {  // twice where they go around the end
       T* const first = slots_ + taken_;
       const std::size_t run = std::min(left, count_ - taken_);
-      out.insert(out.end(), std::move_iterator(first), std::move_iterator(first + run));
+      if constexpr (std::is_move_assignable_v<T>)
+        out.insert(out.end(), std::move_iterator(first), std::move_iterator(first + run));  // at once, but asks for an assignment
+      else
+        for (std::size_t i = 0; i < run; ++i) out.emplace_back(std::move(first[i]));
       std::destroy_n(first, run);
       left -= run;
       taken_ = taken_ + run == count_ ? 0 : taken_ + run;

@@ -237,7 +237,9 @@ class channel_step {
     return s.stop(received.status() == status::closed ? pause::ended : pause::input);
   }
   [[nodiscard]] auto wait(const context& ctx) { return from_->async_recv(ctx); }
-  void accept(recv_result<T> received) { received_ = std::move(received).to_optional(); }
+  void accept(recv_result<T> received) {
+    if (received) received_.emplace(*std::move(received));
+  }
 
  private:
   const recv_channel<T>* from_;

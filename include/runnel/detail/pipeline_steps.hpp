@@ -4,6 +4,7 @@
 #include <runnel/detail/pipeline_sources.hpp>
 
 #include <algorithm>
+#include <memory>
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
@@ -52,8 +53,8 @@ class look_step {
           std::optional<value_type> looked_at = std::exchange(held_, std::nullopt);
           if (passes(calls_.take())) return looked_at;
         }
-        held_ = up_.next(s);
-        if (held_) calls_.call(s, *held_);
+        auto value = up_.next(s);
+        if (value) calls_.call(s, held_.emplace(*std::move(value)));
         return std::nullopt;
       } else {
         std::optional<value_type> value = up_.next(s);
@@ -265,17 +266,29 @@ class reduce_step {
   [[nodiscard]] auto& source() noexcept { return up_.source(); }
 
   RUNNEL_ALWAYS_INLINE std::nullopt_t next(step_state& s) {
-    if (calls_.has_answer()) *total_ = calls_.take();
+    if (calls_.has_answer()) set(calls_.take());
     for (;;) {
       auto value = up_.next(s);
       if (!value) return std::nullopt;
       auto answer = calls_.call(s, std::move(*total_), *std::move(value));
       if (!answer) return std::nullopt;
-      *total_ = *std::move(answer);
+      set(*std::move(answer));
     }
   }
 
  private:
+  void set(typename calls::value_type&& answer) {
+    if constexpr (std::is_assignable_v<Value&, typename calls::value_type>) {
+      *total_ = std::move(answer);
+    } else {
+      static_assert(std::is_nothrow_move_constructible_v<Value>,
+                    "runnel::reduce: a value that cannot be assigned must be nothrow-movable: a throwing move would leave none");
+      Value next(std::move(answer));
+      std::destroy_at(total_);
+      std::construct_at(total_, std::move(next));
+    }
+  }
+
   Up up_;
   calls calls_;
   Value* total_;
