@@ -155,7 +155,7 @@ struct from_function {
 struct map_function {
   template <class F>
   [[nodiscard]] auto operator()(F&& f) const {
-    return list_of(map_stage<std::decay_t<F>>{std::forward<F>(f)});
+    return detail::list_of(map_stage<std::decay_t<F>>{std::forward<F>(f)});
   }
   template <class F>
   [[nodiscard]] auto operator()(F&& f, unordered_t /*order*/) const {
@@ -163,41 +163,41 @@ struct map_function {
   }
   template <class F>
   [[nodiscard]] auto operator()(F&& f, workers n) const {
-    return list_of(parallel_map_stage<std::decay_t<F>>{std::forward<F>(f), n.count, true});
+    return detail::list_of(parallel_map_stage<std::decay_t<F>>{std::forward<F>(f), n.count, true});
   }
   template <class F>
   [[nodiscard]] auto operator()(F&& f, workers n, unordered_t /*order*/) const {
-    return list_of(parallel_map_stage<std::decay_t<F>>{std::forward<F>(f), n.count, false});
+    return detail::list_of(parallel_map_stage<std::decay_t<F>>{std::forward<F>(f), n.count, false});
   }
 };
 struct filter_function {
   template <class F>
   [[nodiscard]] auto operator()(F&& keeps) const {
-    return list_of(look_stage<std::decay_t<F>, true>{std::forward<F>(keeps)});
+    return detail::list_of(look_stage<std::decay_t<F>, true>{std::forward<F>(keeps)});
   }
 };
 struct tap_function {
   template <class F>
   [[nodiscard]] auto operator()(F&& f) const {
-    return list_of(look_stage<std::decay_t<F>, false>{std::forward<F>(f)});
+    return detail::list_of(look_stage<std::decay_t<F>, false>{std::forward<F>(f)});
   }
 };
 struct flat_map_function {
   template <class F>
   [[nodiscard]] auto operator()(F&& f) const {
-    return list_of(flat_map_stage<std::decay_t<F>>{std::forward<F>(f)});
+    return detail::list_of(flat_map_stage<std::decay_t<F>>{std::forward<F>(f)});
   }
 };
 struct take_function {
-  [[nodiscard]] auto operator()(std::size_t count) const { return list_of(take_stage{count}); }
+  [[nodiscard]] auto operator()(std::size_t count) const { return detail::list_of(take_stage{count}); }
 };
 struct batch_function {
   [[nodiscard]] auto operator()(std::size_t count) const {
-    return list_of(batch_stage<stage_kind::step>{checked(count), duration::max()});
+    return detail::list_of(batch_stage<stage_kind::step>{checked(count), duration::max()});
   }
   template <class Rep, class Period>
   [[nodiscard]] auto operator()(std::size_t count, std::chrono::duration<Rep, Period> longest) const {
-    return list_of(batch_stage<stage_kind::step_below_channel>{checked(count), saturate(longest)});
+    return detail::list_of(batch_stage<stage_kind::step_below_channel>{checked(count), detail::saturate(longest)});
   }
 
  private:
@@ -207,28 +207,28 @@ struct batch_function {
   }
 };
 struct buffer_function {
-  [[nodiscard]] auto operator()(std::size_t capacity) const { return list_of(buffer_stage{capacity}); }
+  [[nodiscard]] auto operator()(std::size_t capacity) const { return detail::list_of(buffer_stage{capacity}); }
 };
 struct through_function {
   template <class F>
   [[nodiscard]] auto operator()(F&& stage) const {
-    return list_of(through_stage<std::decay_t<F>>{std::forward<F>(stage)});
+    return detail::list_of(through_stage<std::decay_t<F>>{std::forward<F>(stage)});
   }
 };
 struct for_each_function {
   template <class F>
   [[nodiscard]] auto operator()(F&& f) const {
-    return list_of(each_sink<std::decay_t<F>>{std::forward<F>(f)});
+    return detail::list_of(each_sink<std::decay_t<F>>{std::forward<F>(f)});
   }
   template <class F>
   [[nodiscard]] auto operator()(F&& f, workers n) const {
-    return list_of(parallel_each_sink<std::decay_t<F>>{{std::forward<F>(f)}, n.count});
+    return detail::list_of(parallel_each_sink<std::decay_t<F>>{{std::forward<F>(f)}, n.count});
   }
 };
 struct reduce_function {
   template <class Value, class F>
   [[nodiscard]] auto operator()(Value&& init, F&& f) const {
-    return list_of(reduce_sink<std::decay_t<Value>, std::decay_t<F>>{std::forward<Value>(init), std::forward<F>(f)});
+    return detail::list_of(reduce_sink<std::decay_t<Value>, std::decay_t<F>>{std::forward<Value>(init), std::forward<F>(f)});
   }
 };
 

@@ -13,6 +13,17 @@
 #include "parties.hpp"
 #include "support.hpp"
 
+/// A namespace with a function for anything, by a name that the library has.
+namespace greedy {
+
+template <class A, class B, class C>
+void on_send(A&&, B&&, C&&);
+struct number {
+  int value;
+};
+
+}  // namespace greedy
+
 namespace fan_test {
 
 namespace rn = runnel;
@@ -534,6 +545,17 @@ TEST_CASE("tee copies a value once for each output but one; a copy that throws i
   const auto can_tee = [](const auto& ch) { return requires(rn::errgroup g) { rn::tee(g, ch, 2); }; };
   CHECK(can_tee(rn::channel<int>()));
   CHECK_FALSE(can_tee(rn::channel<std::unique_ptr<int>>()));
+}
+
+TEST_CASE("tee does not take the user's on_send for its own") {
+  rn::errgroup group;
+  const rn::channel<greedy::number> in(3);
+  for (int i = 0; i < 3; ++i) in.send(greedy::number{i});
+  in.close();
+  const auto outs = rn::tee(group, in, 2);
+  for (int i = 0; i < 3; ++i)
+    for (const auto& out : outs) CHECK(out.recv()->value == i);
+  group.wait();
 }
 
 TEST_CASE("or_done: all of it, or until the group is over") {

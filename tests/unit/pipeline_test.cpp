@@ -15,6 +15,54 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+/// Values and functions of a namespace with functions for anything, by names that the library has for its own.
+namespace greedy {
+
+template <class A>
+void list_of(A&&);
+template <class A, class B>
+void call_stage(A&&, B&&);
+template <class A, class B, class C>
+void call_stage(A&&, B&&, C&&);
+template <class A>
+void throw_failure(A&&);
+template <class A, class B, class C>
+void parallel_map(A&&, B&&, C&&);
+template <class A, class B, class C, class D>
+void parallel_map(A&&, B&&, C&&, D&&);
+
+struct number {
+  int value = 1;
+};
+struct error {};
+struct checked {
+  [[nodiscard]] static bool has_value() { return true; }
+  [[nodiscard]] static greedy::error error() { return {}; }
+};
+struct same {
+  number operator()(number n) const { return n; }
+};
+struct same_later {
+  runnel::task<number> operator()(number n) const { co_return n; }
+};
+struct twice {
+  std::vector<number> operator()(number n) const { return {n, n}; }
+};
+struct looks {
+  bool operator()(const number& n) const { return n.value == 1; }
+};
+struct adds {
+  number operator()(number a, number b) const { return {a.value + b.value}; }
+};
+struct checks {
+  checked operator()(const std::vector<number>&) const { return {}; }
+};
+struct sees {
+  void operator()(number) const {}
+};
+
+}  // namespace greedy
+
 namespace pipeline_test {
 
 namespace rn = runnel;
@@ -546,6 +594,18 @@ TEST_CASE("runs at the same time do not disturb one another") {
     });
   crew.join();
   CHECK(read(wrong) == 0);
+}
+
+TEST_CASE("names of the library that the user's namespace has too are not mixed up") {
+  const auto source = rn::from(std::vector<greedy::number>(8));
+  const auto p = source | rn::map(greedy::same()) | rn::map(greedy::same_later()) | rn::filter(greedy::looks()) |
+                 rn::tap(greedy::looks()) | rn::flat_map(greedy::twice()) | rn::take(10) | rn::buffer(1) |
+                 rn::map(greedy::same(), rn::workers(2)) | rn::map(greedy::same(), rn::workers(2), rn::unordered) |
+                 rn::batch(3, 1h) | rn::for_each(greedy::checks());
+  p.run();
+  CHECK((source | rn::reduce(greedy::number(), greedy::adds())).run().value == 9);
+  CHECK((source | rn::collect<std::vector>()).run().size() == 8);
+  (source | rn::for_each(greedy::sees(), rn::workers(2))).run();
 }
 
 }  // namespace pipeline_test

@@ -253,7 +253,7 @@ struct tee_task {
       for (std::size_t i = 0; i < outs.size(); ++i) {
         const auto sent = outs[i].try_send(std::move(copies[i]));
         if (sent.status() == status::would_block)
-          offers.add(on_send(outs[i], std::move(copies[i]), drop_if_closed{&outs[i]}));
+          offers.add(runnel::on_send(outs[i], std::move(copies[i]), drop_if_closed{&outs[i]}));
         else
           drop_if_closed{&outs[i]}(sent);
       }

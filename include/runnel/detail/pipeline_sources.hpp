@@ -67,7 +67,7 @@ decltype(auto) call_stage(F& f, const context& ctx, Args&&... args) {
     return std::invoke(f, ctx, std::forward<Args>(args)...);
 }
 template <class F, class... Args>
-using stage_result_t = decltype(call_stage(std::declval<F&>(), std::declval<const context&>(), std::declval<Args>()...));
+using stage_result_t = decltype(detail::call_stage(std::declval<F&>(), std::declval<const context&>(), std::declval<Args>()...));
 /// What it answers in the end.
 template <class F, class... Args>
 using stage_answer_t = typename answer_of<stage_result_t<F, Args...>>::type;
@@ -95,10 +95,10 @@ class stage_calls {
       s.awaits = &running_.emplace(await_call(*this, s.ctx, std::forward<Args>(args)...));
       return s.stop(pause::call);
     } else if constexpr (std::is_void_v<answer>) {
-      call_stage(*f_, s.ctx, std::forward<Args>(args)...);
+      detail::call_stage(*f_, s.ctx, std::forward<Args>(args)...);
       return nothing();
     } else {
-      return std::optional<value_type>(std::in_place, call_stage(*f_, s.ctx, std::forward<Args>(args)...));
+      return std::optional<value_type>(std::in_place, detail::call_stage(*f_, s.ctx, std::forward<Args>(args)...));
     }
   }
 
@@ -106,10 +106,10 @@ class stage_calls {
   static task<> await_call(stage_calls& self, const context& ctx,
                            std::conditional_t<std::is_lvalue_reference_v<Args>, Args, std::remove_cvref_t<Args>>... args) {
     if constexpr (std::is_void_v<answer>) {
-      co_await call_stage(*self.f_, ctx, static_cast<Args>(args)...);
+      co_await detail::call_stage(*self.f_, ctx, static_cast<Args>(args)...);
       self.answer_.emplace();
     } else {
-      self.answer_.emplace(co_await call_stage(*self.f_, ctx, static_cast<Args>(args)...));
+      self.answer_.emplace(co_await detail::call_stage(*self.f_, ctx, static_cast<Args>(args)...));
     }
   }
 

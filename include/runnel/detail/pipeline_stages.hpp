@@ -109,7 +109,7 @@ template <class F, class T>
 class worker_function {
  public:
   worker_function(F& f, context ctx) : f_(&f), ctx_(std::move(ctx)) {}
-  decltype(auto) operator()(T&& value) const { return call_stage(*f_, ctx_, std::move(value)); }
+  decltype(auto) operator()(T&& value) const { return detail::call_stage(*f_, ctx_, std::move(value)); }
 
  private:
   F* f_;
@@ -125,8 +125,8 @@ struct parallel_map_stage {
   [[nodiscard]] std::size_t capacity() const noexcept { return between_tasks; }
   template <class T>
   auto start(errgroup& group, recv_channel<T> values, const context& ctx) {
-    return parallel_map(group, std::move(values), worker_function<F, T>(f, ctx),
-                        parallel_options{.workers = count, .capacity = between_tasks, .ordered = ordered});
+    return runnel::parallel_map(group, std::move(values), worker_function<F, T>(f, ctx),
+                                parallel_options{.workers = count, .capacity = between_tasks, .ordered = ordered});
   }
   F f;
   std::size_t count;

@@ -222,7 +222,7 @@ class each_step {
 
  private:
   static void check(typename calls::value_type&& answer) {
-    if constexpr (task_answer<typename calls::value_type>) throw_failure(std::move(answer));
+    if constexpr (task_answer<typename calls::value_type>) detail::throw_failure(std::move(answer));
   }
 
   Up up_;
