@@ -2,7 +2,7 @@
 //
 // Values stand side by side and carry no stamps: to send is one atomic exchange, to receive is one for all that is there.
 //
-// 1. head <= tail <= head + slots. The sender alone moves the tail, the receiver alone the head.
+// 1. head <= tail <= head + count_. The sender alone moves the tail, the receiver alone the head.
 // 2. A slot is written before the tail moves past it, and after the head has; read before the head moves past it, and after the tail has.
 // 3. No wake-up is lost: the sender moves the tail, then reads the flags; the receiver locks W, which shows that it waits, then reads the
 //    tail; all four are seq_cst, so one of them sees the other. The other direction mirrors it.
@@ -29,7 +29,7 @@ class pipe_core {
 
  public:
   /// Made with one end of both kinds. Throws: std::bad_alloc.
-  explicit pipe_core(std::size_t slots) : slots_(std::allocator<T>().allocate(slots)), count_(slots), room_until_(slots) {}
+  explicit pipe_core(std::size_t count) : slots_(std::allocator<T>().allocate(count)), count_(count), room_until_(count) {}
   pipe_core(const pipe_core&) = delete;
   pipe_core& operator=(const pipe_core&) = delete;
 
@@ -236,7 +236,7 @@ template <class T>
 using pipe_receiver = pipe_end<T, &pipe_core<T>::end_receiver>;
 template <class T>
 struct pipe_ends {
-  explicit pipe_ends(std::size_t slots) : send(new pipe_core<T>(slots)), recv(&*send) {}
+  explicit pipe_ends(std::size_t count) : send(new pipe_core<T>(count)), recv(&*send) {}
   pipe_sender<T> send;
   pipe_receiver<T> recv;
 };
