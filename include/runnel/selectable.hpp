@@ -35,7 +35,8 @@ class selectable {
   /// Makes the case happen if it can happen at once. Blocks: never.
   virtual attempt try_now() = 0;
   /// Queues the node; if the case became ready since try_now, claims the node's waiter itself and resumes it, like any
-  /// counterparty. Blocks: never for long.
+  /// counterparty. Blocks: never for long. Throws: then the node is not in the queue; it comes out of the call, unless another of its
+  /// cases has happened.
   virtual void join(wait_node& node) = 0;
   /// Takes the node off the queue. True: it still was there. False: somebody has taken it, and resumes its owner.
   virtual bool leave(wait_node& node) noexcept = 0;

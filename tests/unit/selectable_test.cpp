@@ -2,12 +2,14 @@
 #include <runnel/context.hpp>
 #include <runnel/select.hpp>
 #include <runnel/selectable.hpp>
+#include <runnel/task.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "catch.hpp"
@@ -139,6 +141,25 @@ class failing final : public rn::selectable {
   bool finish(rn::wait_node& /*node*/) noexcept override { return true; }
 };
 
+/// An event whose join fails, after some that do not.
+class fails_to_join final : public rn::selectable {
+ public:
+  explicit fails_to_join(int good = 0) : good_(good) {}
+  rn::attempt try_now() override { return rn::attempt::not_yet; }
+  void join(rn::wait_node& /*node*/) override {
+    if (--good_ >= 0) return;
+    if (before) before();
+    throw std::runtime_error("join");
+  }
+  bool leave(rn::wait_node& /*node*/) noexcept override { return true; }
+  bool finish(rn::wait_node& /*node*/) noexcept override { return true; }
+
+  std::function<void()> before;
+
+ private:
+  int good_;
+};
+
 void wait_until_waiting(const permits& p, std::size_t n = 1) {
   support::wait_until([&] { return p.waiting() == n; });
 }
@@ -265,6 +286,64 @@ TEST_CASE("what the try of an event throws comes out, and nothing is queued") {
   CHECK_THROWS_WITH(rn::select(rn::biased, rn::on_recv(ch), rn::on_event(event)), "try");
   CHECK(support::receiving(ch) == 0);
   CHECK(rn::try_select(rn::when(false, rn::on_event(event)), rn::on_recv(ch)) == rn::select_none);
+}
+
+TEST_CASE("what the join of an event throws comes out, and nothing stays queued") {
+  fails_to_join event;
+  permits other(true);
+  const rn::channel<int> ch;
+  CHECK_THROWS_WITH(rn::select(rn::on_recv(ch), rn::on_event(other), rn::on_event(event)), "join");
+  CHECK(support::receiving(ch) == 0);
+  CHECK(other.waiting() == 0);
+  CHECK_THROWS_WITH(rn::try_select(rn::on_recv(ch), rn::on_event(event)), "join");
+  CHECK(support::receiving(ch) == 0);
+  rn::selector cases;
+  cases.add(rn::on_recv(ch));
+  cases.add(rn::on_event(event));
+  CHECK_THROWS_WITH(cases.wait(rn::with_timeout(rn::context(), 1h)), "join");
+  CHECK(support::receiving(ch) == 0);
+  CHECK(ch.try_send(1).status() == rn::status::would_block);
+}
+
+TEST_CASE("what a join throws is not heard of once another case has happened") {
+  fails_to_join event;
+  const rn::channel<int> ch;
+  int got = 0;
+  const auto take = [&](int value) { got += value; };
+  event.before = [&] { ch.send(7); };
+  CHECK(rn::select(rn::on_recv(ch, take), rn::on_event(event), rn::on_timeout(1h)) == 0);
+  CHECK(got == 7);
+  CHECK(rn::try_select(rn::on_recv(ch, take), rn::on_event(event)) == 0);
+  CHECK(got == 14);
+  rn::sync_wait([](auto& c, auto& f, auto& e) -> rn::task<> {
+    CHECK(co_await rn::async_select(rn::on_recv(c, f), rn::on_event(e), rn::on_timeout(1h)) == 0);
+  }(ch, take, event));
+  CHECK(got == 21);
+  CHECK(support::receiving(ch) == 0);
+}
+
+TEST_CASE("a join that throws in a select that is awaited, at once or when it goes round again") {
+  const int good = GENERATE(0, 1);
+  const rn::channel<int> ch;
+  const rn::channel<int> closes;
+  std::string thrown;
+  auto selects = [&]() -> rn::task<> {
+    fails_to_join event(good);
+    const auto take = [](int) {};
+    try {
+      co_await rn::async_select(rn::on_recv(ch, take), rn::on_recv(closes, take), rn::on_event(event), rn::on_timeout(1h));
+    } catch (const std::runtime_error& e) {
+      thrown = e.what();
+    }
+  };
+  support::crew threads;
+  threads.go([&] { rn::sync_wait(selects()); });
+  if (good != 0) support::wait_until_receiving(closes);
+  closes.close();
+  threads.join();
+  CHECK(thrown == "join");
+  CHECK(support::receiving(ch) == 0);
+  CHECK(ch.try_send(1).status() == rn::status::would_block);
 }
 
 TEST_CASE("a selector waits for an event many times") {

@@ -97,23 +97,29 @@ class select_engine {
     return plan_.stop == nullptr || limit() < plan_.stop->deadline() ? limit() : plan_.stop->deadline();
   }
 
-  /// The second pass. The waiter may have been claimed and resumed when it returns.
+  /// The second pass. The waiter may have been claimed and resumed when it returns. Throws: what a join has thrown, if no event has
+  /// happened by then; nothing is queued then. One that has happened is the answer, whatever the joins after it would have done.
   void join_all(waiter& self) {
     joined_ = 0;
-    for (; joined_ < plan_.entries.size() && !self.is_claimed(); ++joined_) {
-      select_entry& entry = plan_.entries[joined_];
-      if (!entry.live) continue;
-      std::construct_at(&entry.node);
-      entry.node.owner = &self;
-      entry.node.index = static_cast<std::uint32_t>(joined_);
-      entry.event->join(entry.node);
+    stop_joined_ = false;
+    try {
+      for (; joined_ < plan_.entries.size() && !self.is_claimed(); ++joined_) {
+        select_entry& entry = plan_.entries[joined_];
+        if (!entry.live) continue;
+        std::construct_at(&entry.node);
+        entry.node.owner = &self;
+        entry.node.index = static_cast<std::uint32_t>(joined_);
+        entry.event->join(entry.node);
+      }
+      if (plan_.stop == nullptr || self.is_claimed()) return;
+      std::construct_at(&stop_node_);
+      stop_node_.owner = &self;
+      stop_node_.index = stop_node;
+      plan_.stop->join(stop_node_);
+      stop_joined_ = true;
+    } catch (...) {
+      if (withdraws(self)) throw;
     }
-    stop_joined_ = plan_.stop != nullptr && !self.is_claimed();
-    if (!stop_joined_) return;
-    std::construct_at(&stop_node_);
-    stop_node_.owner = &self;
-    stop_node_.index = stop_node;
-    plan_.stop->join(stop_node_);
   }
   /// The third pass, once the waiter has been claimed.
   void leave_all() noexcept {
@@ -143,6 +149,15 @@ class select_engine {
   void end_time() noexcept {
     (plan_.timeout <= plan_.limit ? plan_.timeout : plan_.limit) = time_point::min();
     at_once_ = true;
+  }
+
+  /// After a join that threw: leaves what was joined. False: an event has happened, and the wait goes on to its end.
+  RUNNEL_NOINLINE bool withdraws(waiter& self) noexcept {
+    if (!self.claim(timeout_node)) return false;
+    leave_all();
+    joined_ = 0;
+    self.reopen();  // a coroutine that is destroyed now claims it once more
+    return true;
   }
 
   /// Returns: the index of the case that happened, or select_none.
