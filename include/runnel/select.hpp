@@ -187,13 +187,9 @@ class select_awaiter final : public plan_awaiter {
     static_cast<void>(((chosen == Index && (std::get<Index>(*active_).run(), true)) || ...));
   }
 
-  template <class Case>
-  static void discard_one(Case& c) noexcept {
-    if constexpr (requires { c.discard(); }) c.discard();
-  }
   template <std::size_t... Index>
   void discard(std::size_t chosen, std::index_sequence<Index...> /*indices*/) noexcept {
-    static_cast<void>(((chosen == Index && (discard_one(std::get<Index>(*active_)), true)) || ...));
+    static_cast<void>(((chosen == Index && (detail::discard_case(std::get<Index>(*active_)), true)) || ...));
   }
 
   std::tuple<std::remove_cvref_t<Cases>...> cases_;
@@ -235,9 +231,7 @@ class owned_case final : public selector_case {
   explicit owned_case(Case&& c) : hold_(c.hold()), active_(std::move(c)) {}
   void begin(select_plan& plan, std::size_t index) override { active_.begin(plan, index); }
   void run() override { active_.run(); }
-  void discard() noexcept override {
-    if constexpr (requires { active_.discard(); }) active_.discard();
-  }
+  void discard() noexcept override { detail::discard_case(active_); }
   [[nodiscard]] bool once() const noexcept override { return happens_once<typename Case::kept>; }
 
  private:

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <chrono>
+#include <coroutine>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -47,6 +49,37 @@ struct copied {
 
   int* copies;
   bool armed = false;
+};
+
+/// A place that runs nothing.
+class held_place final : public rn::resume_place {
+ public:
+  void post(rn::work_item& item) noexcept override { item_ = &item; }
+  bool retract(rn::work_item& item) noexcept override { return std::exchange(item_, nullptr) == &item; }
+
+ private:
+  rn::work_item* item_ = nullptr;
+};
+
+/// A coroutine that begins at once, goes on nowhere, and is destroyed where it stands.
+class [[nodiscard]] held {
+ public:
+  struct promise_type {
+    held_place place;
+    held get_return_object() noexcept { return held(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    [[nodiscard]] std::suspend_never initial_suspend() const noexcept { return {}; }
+    [[nodiscard]] std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+    [[nodiscard]] rn::resume_place* resume_place() noexcept { return &place; }
+  };
+  held(const held&) = delete;
+  held& operator=(const held&) = delete;
+  ~held() { frame_.destroy(); }
+
+ private:
+  explicit held(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+  std::coroutine_handle<promise_type> frame_;
 };
 
 }  // namespace
@@ -204,6 +237,25 @@ TEST_CASE("when: a case that is off is never ready and is not looked at") {
   CHECK(got == 1);
   CHECK(rn::select(rn::when(true, rn::when(false, rn::on_send(ch, 1))), rn::when(true, rn::when(true, rn::on_send(ch, 2)))) == 1);
   CHECK(*ch.recv() == 2);
+}
+
+TEST_CASE("when, in a coroutine that is destroyed after it has received: the value is destroyed") {
+  const auto before = support::counted::live();
+  const rn::channel<support::counted> ch;
+  const auto selects = [](const auto& c) -> held { co_await rn::async_select(rn::when(true, rn::when(true, rn::on_recv(c)))); };
+  const auto waits = [](rn::selector& s) -> held { co_await s.async_wait(); };
+  {
+    const held run = selects(ch);
+    ch.send(support::counted(1));
+  }
+  CHECK(support::counted::live() == before);
+  rn::selector cases;
+  cases.add(rn::when(true, rn::on_recv(ch)));
+  {
+    const held run = waits(cases);
+    ch.send(support::counted(2));
+  }
+  CHECK(support::counted::live() == before);
 }
 
 TEST_CASE("S30 a case that has to be tried to know whether it is ready is chosen as often as others") {

@@ -44,6 +44,12 @@ using kept_handler = std::conditional_t<is_slot<F>::value, F, std::decay_t<F>>;
 template <class Case>
 class active_case;
 
+/// For an active case that has happened and that nobody runs: drops what it has received.
+template <class Case>
+void discard_case(Case& c) noexcept {
+  if constexpr (requires { c.discard(); }) c.discard();
+}
+
 /// Calls the handler of a case without a value.
 template <class F>
 bool call_plain(F& handler) {

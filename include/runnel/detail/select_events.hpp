@@ -201,6 +201,7 @@ class active_case<when_case<Case>> {
     if (on_) inner_.begin(plan, index);
   }
   void run() { inner_.run(); }
+  void discard() noexcept { detail::discard_case(inner_); }
 
  private:
   bool on_;
