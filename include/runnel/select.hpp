@@ -29,8 +29,9 @@ template <class T, class Base, class F = detail::no_handler>
   return {detail::channel_access::core(from), std::forward<F>(f)};
 }
 
-/// A send. An lvalue is copied when the select starts, an rvalue is moved from only if this case is chosen. `f` gets nothing if it
-/// can, else a send_result. A closed channel makes it ready: chosen, it throws channel_closed, or f gets `closed`.
+/// A send. An lvalue is copied when the select starts, an rvalue is moved from only if this case is chosen (copied, if it
+/// is const). `f` gets nothing if it can, else a send_result. A closed channel makes it ready: chosen, it throws channel_closed, or f
+/// gets `closed`.
 template <class T, class Base, class F = detail::no_handler>
   requires(!std::is_void_v<T>)
 [[nodiscard]] auto on_send(const detail::send_operations<T, Base>& to, std::type_identity_t<detail::payload<T>>&& value,
@@ -44,6 +45,13 @@ template <class T, class Base, class F = detail::no_handler>
                            F&& f = {}) {
   using source = detail::from_lvalue<T>;
   return detail::send_case<T, source, F>(detail::channel_access::core(to), source{std::addressof(value)}, std::forward<F>(f));
+}
+template <class T, class Base, class F = detail::no_handler>
+  requires(!std::is_void_v<T> && std::copy_constructible<T>)
+[[nodiscard]] auto on_send(const detail::send_operations<T, Base>& to, const std::type_identity_t<detail::payload<T>>&& value,
+                           F&& f = {}) {
+  using source = detail::from_const_rvalue<T>;
+  return detail::send_case<T, source, F>(detail::channel_access::core(to), source{{std::addressof(value)}}, std::forward<F>(f));
 }
 template <class Base, class F = detail::no_handler>
 [[nodiscard]] auto on_send(const detail::send_operations<void, Base>& to, F&& f = {}) {

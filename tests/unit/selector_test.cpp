@@ -167,6 +167,20 @@ TEST_CASE("on_send: an lvalue is read at each wait, an rvalue is sent once and i
   CHECK(cases.size() == 0);
 }
 
+TEST_CASE("on_send: a const temporary is copied into the selector, and sent once") {
+  const auto text = []() -> const std::string { return "a text that is too long for the small string optimization"; };
+  const rn::channel<std::string> ch(2);
+  rn::selector cases;
+  cases.add(rn::on_send(ch, text()));
+  CHECK(cases.wait() == 0);
+  CHECK(*ch.recv() == text());
+  CHECK(cases.size() == 0);
+  CHECK(rn::select(rn::on_send(ch, text())) == 0);
+  CHECK(rn::select(rn::on_send(ch, text()), rn::on_timeout(1h)) == 0);
+  CHECK(*ch.recv() == text());
+  CHECK(*ch.recv() == text());
+}
+
 TEST_CASE("what was not sent dies with the selector, what was received is not kept") {
   const auto before = support::counted::live();
   {

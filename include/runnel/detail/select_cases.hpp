@@ -178,13 +178,17 @@ template <class T>
 struct from_lvalue {
   const T* value;
 };
+/// To be copied too, but it will be gone: kept, it has to be here.
+template <class T>
+struct from_const_rvalue : from_lvalue<T> {};
 template <class T>
 struct from_rvalue {
   T* value;
 };
 template <class T>
 struct from_here {
-  explicit from_here(from_rvalue<T>&& source) noexcept : value(std::move(*source.value)) {}
+  explicit from_here(from_rvalue<T>&& source) : value(std::move(*source.value)) {}
+  explicit from_here(from_const_rvalue<T>&& source) : value(*source.value) {}
   T value;
 };
 
@@ -211,10 +215,10 @@ struct send_case : case_base {
   template <class S>
   send_case(channel_core<payload<T>>* c, S&& from, F&& f) : core(c), source(std::forward<S>(from)), handler(std::forward<F>(f)) {}
   using value_t = payload<T>;
-  using kept_source = std::conditional_t<std::same_as<Source, from_rvalue<value_t>>, from_here<value_t>, Source>;
+  static constexpr bool copies = std::derived_from<Source, from_lvalue<value_t>>;
+  using kept_source = std::conditional_t<std::same_as<Source, from_lvalue<value_t>>, Source, from_here<value_t>>;
   using kept = send_case<T, kept_source, kept_handler<F>>;
   [[nodiscard]] send_channel<T> hold() const noexcept { return channel_access::send_end<T>(core); }
-  static constexpr bool copies = std::same_as<Source, from_lvalue<value_t>>;
   static constexpr bool looks = !copies || std::is_trivially_copyable_v<value_t>;  // others are copied when the select starts
   [[nodiscard]] RUNNEL_ALWAYS_INLINE outlook look() const noexcept { return look_send(core); }
   bool happen() {
