@@ -265,11 +265,13 @@ class selector {
   selector& operator=(const selector&) = delete;
   ~selector() { RUNNEL_ASSERT(waiting_.load(detail::relaxed) == 0); }
 
-  /// Adds a case. Returns: its id, which no other case of this selector has or will have. Throws: what copying f throws; std::bad_alloc.
+  /// Adds a case. Returns: its id, which no other case of this selector has or will have. Throws: what copying f throws; std::bad_alloc;
+  /// then nothing is moved from.
   template <detail::select_case Case>
     requires(!std::is_lvalue_reference_v<Case>)
   std::size_t add(Case&& c) {
     const busy_scope busy(*this, "add");
+    detail::make_room(cases_);  // first: it may fail, and the case takes over what it sends
     cases_.push_back({next_id_, std::make_shared<detail::owned_case<Case>>(std::forward<Case>(c))});
     return next_id_++;
   }

@@ -6,7 +6,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <string>
+#include <utility>
 
 #include "catch.hpp"
 #include "failing_new.hpp"
@@ -108,6 +111,26 @@ TEST_CASE("a selector allocates nothing once it has waited with its cases") {
   const auto after = made_by_all();
   CHECK(after == before);
   CHECK(sum == 500);
+}
+
+TEST_CASE("a selector that cannot get memory for a case has taken nothing over") {
+  const rn::channel<std::unique_ptr<int>> ch(1);
+  auto value = std::make_unique<int>(1);
+  rn::selector cases;
+  std::uint64_t failed = 0;
+  for (bool added = false; !added; ++failed) {
+    const allocations::failing after(failed);
+    try {
+      cases.add(rn::on_send(ch, std::move(value)));
+      added = true;
+    } catch (const std::bad_alloc&) {
+      REQUIRE(value != nullptr);
+      REQUIRE(cases.size() == 0);
+    }
+  }
+  CHECK(failed > 1);
+  CHECK(value == nullptr);
+  CHECK(cases.size() == 1);
 }
 
 }  // namespace select_allocation_test

@@ -181,6 +181,22 @@ TEST_CASE("on_send: a const temporary is copied into the selector, and sent once
   CHECK(*ch.recv() == text());
 }
 
+TEST_CASE("add: where copying the handler fails, the value stays where it was") {
+  struct fails {
+    fails() = default;
+    fails(const fails& /*other*/) { throw std::runtime_error("copy"); }
+    void operator()() const {}
+  };
+  const rn::channel<std::unique_ptr<int>> ch(1);
+  rn::selector cases;
+  auto value = std::make_unique<int>(1);
+  const fails f;
+  CHECK_THROWS_WITH(cases.add(rn::on_send(ch, std::move(value), f)), "copy");
+  CHECK_THROWS_WITH(cases.add(rn::when(true, rn::on_send(ch, std::move(value), f))), "copy");
+  CHECK(value != nullptr);
+  CHECK(cases.size() == 0);
+}
+
 TEST_CASE("what was not sent dies with the selector, what was received is not kept") {
   const auto before = support::counted::live();
   {

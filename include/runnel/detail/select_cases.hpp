@@ -248,7 +248,7 @@ class active_case<send_case<T, Source, F>> {
  public:
   template <class Case>
   explicit active_case(Case&& c)
-      : core_(c.core), source_(std::move(c.source)), event_(c.core, nullptr), handler_(std::forward<Case>(c).handler) {}
+      : core_(c.core), event_(c.core, nullptr), handler_(std::forward<Case>(c).handler), source_(std::move(c.source)) {}
 
   void begin(select_plan& plan, std::size_t index) {
     event_.send_from(from());
@@ -271,10 +271,10 @@ class active_case<send_case<T, Source, F>> {
   }
 
   channel_core<value_t>* core_;
-  Source source_;
   [[no_unique_address]] std::conditional_t<copies, std::optional<value_t>, nothing> copy_;
   send_event<value_t> event_;
   F handler_;
+  Source source_;  // last: it may take over the value, which stays where it is if copying f fails
 };
 
 }  // namespace runnel::inline RUNNEL_ABI::detail
