@@ -65,6 +65,11 @@ template <class F = detail::no_handler>
 [[nodiscard]] detail::done_case<F> on_done(const context& ctx, F&& f = {}) {
   return {ctx, std::forward<F>(f)};
 }
+template <class Scope, class F = detail::no_handler>
+  requires std::same_as<Scope, scoped_context>
+[[nodiscard]] detail::done_case<F, false> on_done(const Scope&& ctx, F&& f = {}) {
+  return {ctx, std::forward<F>(f)};
+}
 
 /// A future: ready once get() would not block. Its answer stays in it. An empty future is an error when the select starts.
 template <class R, class F = detail::no_handler>
@@ -268,7 +273,7 @@ class selector {
   /// Adds a case. Returns: its id, which no other case of this selector has or will have. Throws: what copying f throws; std::bad_alloc;
   /// then nothing is moved from.
   template <detail::select_case Case>
-    requires(!std::is_lvalue_reference_v<Case>)
+    requires(!std::is_lvalue_reference_v<Case> && Case::can_be_kept)  // not a temporary scoped_context, which ends at the semicolon
   std::size_t add(Case&& c) {
     const busy_scope busy(*this, "add");
     detail::make_room(cases_);  // first: it may fail, and the case takes over what it sends

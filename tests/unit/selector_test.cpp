@@ -43,6 +43,9 @@ struct throwing_copy {
   bool armed = false;
 };
 
+template <class Case>
+concept can_be_added = requires(rn::selector& s, Case c) { s.add(std::move(c)); };
+
 }  // namespace
 
 TEST_CASE("a selector waits for the cases that it has, and answers their ids") {
@@ -131,6 +134,19 @@ TEST_CASE("a selector keeps handles, contexts, futures and handlers; slots stay 
   go_on.open();
   futures.wait();
   CHECK(calls == 4);
+}
+
+TEST_CASE("a selector refuses a temporary scoped_context, which ends at the semicolon; select does not") {
+  const rn::context ctx;
+  const rn::scoped_context scope = rn::with_cancel(ctx);
+  STATIC_REQUIRE(can_be_added<decltype(rn::on_done(ctx))>);
+  STATIC_REQUIRE(can_be_added<decltype(rn::on_done(rn::context()))>);
+  STATIC_REQUIRE(can_be_added<decltype(rn::on_done(scope, [] {}))>);
+  STATIC_REQUIRE(can_be_added<decltype(rn::when(true, rn::on_done(scope)))>);
+  STATIC_REQUIRE_FALSE(can_be_added<decltype(rn::on_done(rn::with_timeout(ctx, 1h)))>);
+  STATIC_REQUIRE_FALSE(can_be_added<decltype(rn::on_done(rn::with_timeout(ctx, 1h), [] {}))>);
+  STATIC_REQUIRE_FALSE(can_be_added<decltype(rn::when(true, rn::on_done(rn::with_cancel(ctx))))>);
+  CHECK(rn::select(rn::on_done(rn::with_timeout(ctx, 1ms)), rn::on_recv(rn::channel<int>())) == 0);
 }
 
 TEST_CASE("on_send: an lvalue is read at each wait, an rvalue is sent once and its case is gone") {

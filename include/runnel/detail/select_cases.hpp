@@ -23,6 +23,8 @@ struct case_base {
   /// makes it happen and runs its handler, or answers false. Not if an active case must be made as the user can see what that does.
   static constexpr bool looks = false;
   [[nodiscard]] bool is_otherwise() const noexcept { return false; }
+  /// Whether a selector takes it.
+  static constexpr bool can_be_kept = true;
 };
 /// What select and selector::add take.
 template <class C>

@@ -8,10 +8,11 @@ namespace runnel::inline RUNNEL_ABI::detail {
 
 // Events.
 
-template <class F>
+template <class F, bool Lasts = true>
 struct done_case : case_base {
   done_case(const context& c, F&& f) : ctx(&c), handler(std::forward<F>(f)) {}
   using kept = done_case<kept_handler<F>>;
+  static constexpr bool can_be_kept = Lasts;
   [[nodiscard]] context hold() const { return *ctx; }
   static constexpr bool looks = true;
   [[nodiscard]] outlook look() const { return {0, done_event(*ctx).try_now() == attempt::done}; }
@@ -20,8 +21,8 @@ struct done_case : case_base {
   const context* ctx;
   F handler;
 };
-template <class F>
-class active_case<done_case<F>> {
+template <class F, bool Lasts>
+class active_case<done_case<F, Lasts>> {
  public:
   template <class Case>
   explicit active_case(Case&& c) : event_(*c.ctx), handler_(std::forward<Case>(c)) {}
@@ -183,6 +184,7 @@ template <class Case>
 struct when_case : case_base {
   when_case(bool is_on, Case&& c) : on(is_on), inner(std::forward<Case>(c)) {}
   using kept = when_case<typename Case::kept>;
+  static constexpr bool can_be_kept = Case::can_be_kept;
   [[nodiscard]] auto hold() const { return inner.hold(); }
   static constexpr bool looks = Case::looks;
   [[nodiscard]] outlook look() const { return on ? inner.look() : outlook{0, false}; }
