@@ -53,6 +53,13 @@ template <class T, class Base, class F = detail::no_handler>
   using source = detail::from_const_rvalue<T>;
   return detail::send_case<T, source, F>(detail::channel_access::core(to), source{{std::addressof(value)}}, std::forward<F>(f));
 }
+/// An lvalue of another type: converted here, and by a selector at each wait.
+template <class T, class Base, class V, class F = detail::no_handler>
+  requires(!std::is_void_v<T>) && detail::other_lvalue<V, detail::payload<T>>
+[[nodiscard]] auto on_send(const detail::send_operations<T, Base>& to, V&& value, F&& f = {}) {
+  using source = detail::converted<T, std::remove_reference_t<V>>;
+  return detail::send_case<T, source, F>(detail::channel_access::core(to), std::addressof(value), std::forward<F>(f));
+}
 template <class Base, class F = detail::no_handler>
 [[nodiscard]] auto on_send(const detail::send_operations<void, Base>& to, F&& f = {}) {
   using source = detail::from_lvalue<detail::nothing>;
@@ -256,7 +263,8 @@ class owned_case final : public selector_case {
 
 /// A select whose cases are known at run time. It owns its cases: handles, contexts and futures are kept, handlers are copied.
 ///
-/// A value to send that is an lvalue is read, and copied, at the start of each wait (the copy is kept until the next); an rvalue is
+/// A value to send that is an lvalue is read, and copied, at the start of each wait (the copy is kept until the next), also where
+/// it has to be converted; an rvalue is
 /// moved in, sent once, and then its case is gone. on_timeout counts from each wait. A slot and an event of your own stay yours, and
 /// must live as long as the case.
 /// Use this for a set of channels that changes; select where the cases can be written down.

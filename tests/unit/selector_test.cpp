@@ -183,6 +183,37 @@ TEST_CASE("on_send: an lvalue is read at each wait, an rvalue is sent once and i
   CHECK(cases.size() == 0);
 }
 
+TEST_CASE("on_send: an lvalue of another type is converted at each wait") {
+  const rn::channel<long> ch(1);
+  rn::selector cases;
+  int next = 1;
+  const std::size_t again = cases.add(rn::when(true, rn::on_send(ch, next, [&] { next *= 2; })));
+  for (const long expected : {1, 2, 4}) {
+    CHECK(cases.wait() == again);
+    CHECK(*ch.recv() == expected);
+  }
+  CHECK(cases.size() == 1);
+
+  const rn::channel<std::string> texts(1);
+  const std::string before = "a text that is too long for the small string optimization";
+  const char* word = before.c_str();
+  rn::selector words;
+  words.add(rn::on_send(texts, word));
+  words.wait();
+  CHECK(*texts.recv() == before);
+  word = "after";
+  words.wait();
+  CHECK(*texts.recv() == "after");
+  CHECK(rn::select(rn::on_send(texts, word), rn::on_timeout(1h)) == 0);
+  CHECK(rn::try_select(rn::on_send(texts, word)) == rn::select_none);
+  CHECK(rn::select(rn::on_send(texts, word), rn::on_timeout(1ms)) == 1);
+  CHECK(*texts.recv() == "after");
+  struct derived : std::string {};
+  const derived part;
+  words.add(rn::on_send(texts, part));
+  CHECK(words.size() == 2);
+}
+
 TEST_CASE("on_send: a const temporary is copied into the selector, and sent once") {
   const auto text = []() -> const std::string { return "a text that is too long for the small string optimization"; };
   const rn::channel<std::string> ch(2);

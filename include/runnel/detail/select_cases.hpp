@@ -174,24 +174,67 @@ class active_case<recv_case<T, F>> {
   F handler_;
 };
 
-// Sending. `Source` says where the value is: an lvalue of the user's, an rvalue of the user's, or here.
+// Sending. `Source` says where the value is: an lvalue of the user's, an rvalue of the user's, or here. One that is `kept` by a
+// selector has another source in place of one that would be gone.
 
 template <class T>
+struct from_here;
+template <class T>
 struct from_lvalue {
+  using kept = from_lvalue;
+  static constexpr bool copies = true;
+  [[nodiscard]] const T& read() const noexcept { return *value; }
   const T* value;
 };
-/// To be copied too, but it will be gone: kept, it has to be here.
 template <class T>
-struct from_const_rvalue : from_lvalue<T> {};
+struct from_const_rvalue : from_lvalue<T> {
+  using kept = from_here<T>;
+};
 template <class T>
 struct from_rvalue {
+  using kept = from_here<T>;
+  static constexpr bool copies = false;
+  [[nodiscard]] T* get() const noexcept { return value; }
   T* value;
 };
 template <class T>
 struct from_here {
+  using kept = from_here;
+  static constexpr bool copies = false;
   explicit from_here(from_rvalue<T>&& source) : value(std::move(*source.value)) {}
   explicit from_here(from_const_rvalue<T>&& source) : value(*source.value) {}
+  [[nodiscard]] T* get() noexcept { return std::addressof(value); }
   T value;
+};
+
+/// An lvalue that is to be converted to a T: not a T itself, nor one that is derived from it.
+template <class V, class T>
+concept other_lvalue =
+    std::is_lvalue_reference_v<V> && !std::is_convertible_v<std::remove_reference_t<V>*, const T*> && std::is_convertible_v<V, T>;
+/// As a parameter is: no conversion that has to be asked for.
+template <class T, class V>
+T converted_to(V& from) {
+  return from;
+}
+template <class T, class V>
+struct from_other;
+/// What it is now, here, and where to read it again.
+template <class T, class V>
+struct converted {
+  using kept = from_other<T, V>;
+  static constexpr bool copies = false;
+  explicit converted(V* from) : origin(from), value(detail::converted_to<T>(*from)) {}
+  [[nodiscard]] T* get() noexcept { return std::addressof(value); }
+  V* origin;
+  T value;
+};
+template <class T, class V>
+struct from_other {
+  using kept = from_other;
+  static constexpr bool copies = true;
+  explicit from_other(converted<T, V>&& source) noexcept : value(source.origin) {}
+  [[nodiscard]] T read() const { return detail::converted_to<T>(*value); }
+  V* value;
 };
 
 template <class F>
@@ -217,19 +260,18 @@ struct send_case : case_base {
   template <class S>
   send_case(channel_core<payload<T>>* c, S&& from, F&& f) : core(c), source(std::forward<S>(from)), handler(std::forward<F>(f)) {}
   using value_t = payload<T>;
-  static constexpr bool copies = std::derived_from<Source, from_lvalue<value_t>>;
-  using kept_source = std::conditional_t<std::same_as<Source, from_lvalue<value_t>>, Source, from_here<value_t>>;
-  using kept = send_case<T, kept_source, kept_handler<F>>;
+  using kept = send_case<T, typename Source::kept, kept_handler<F>>;
   [[nodiscard]] send_channel<T> hold() const noexcept { return channel_access::send_end<T>(core); }
+  static constexpr bool copies = Source::copies;
   static constexpr bool looks = !copies || std::is_trivially_copyable_v<value_t>;  // others are copied when the select starts
   [[nodiscard]] RUNNEL_ALWAYS_INLINE outlook look() const noexcept { return look_send(core); }
   bool happen() {
     trial t = trial::would_block;
     if constexpr (copies) {
-      value_t copy(*source.value);
+      value_t copy(source.read());
       t = core->try_send(copy);
     } else {
-      t = core->try_send(*source.value);
+      t = core->try_send(*source.get());
     }
     if (t == trial::would_block) return false;
     report_sent(as_status(t), core, handler);
@@ -244,7 +286,7 @@ struct send_case : case_base {
 template <class T, class Source, class F>
 class active_case<send_case<T, Source, F>> {
   using value_t = payload<T>;
-  static constexpr bool copies = send_case<T, Source, F>::copies;
+  static constexpr bool copies = Source::copies;
   static_assert(send_handler_form<F>() != handler_form::unfit, "on_send: f takes nothing, or a send_result");
 
  public:
@@ -265,11 +307,9 @@ class active_case<send_case<T, Source, F>> {
  private:
   value_t* from() {
     if constexpr (copies)
-      return std::addressof(copy_.emplace(*source_.value));
-    else if constexpr (std::same_as<Source, from_here<value_t>>)
-      return std::addressof(source_.value);
+      return std::addressof(copy_.emplace(source_.read()));
     else
-      return source_.value;
+      return source_.get();
   }
 
   channel_core<value_t>* core_;
