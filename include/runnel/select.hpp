@@ -24,6 +24,7 @@ inline constexpr biased_t biased{};
 
 /// A receive. `f` gets a T, as an rvalue, if it can take one; else a recv_result<T>; else nothing. Without f the value is dropped.
 /// A drained channel makes it ready with `closed`, unless f needs a T: then the case cannot happen any more. A nil one never does.
+/// An f(std::optional<T>) can take a T, and does not hear of the close; an optional of yours given as a slot does.
 template <class T, class Base, class F = detail::no_handler>
 [[nodiscard]] detail::recv_case<T, F> on_recv(const detail::recv_operations<T, Base>& from, F&& f = {}) {
   return {detail::channel_access::core(from), std::forward<F>(f)};
@@ -108,8 +109,9 @@ template <class F = detail::no_handler>
   return detail::otherwise_case<F>(std::forward<F>(f));
 }
 
-/// The case, or one that is never ready. Its value is not copied then.
+/// The case, or one that is never ready: its value is not copied then. A case that has a name is copied.
 template <detail::select_case Case>
+  requires std::constructible_from<std::remove_cvref_t<Case>, Case>
 [[nodiscard]] detail::when_case<std::remove_cvref_t<Case>> when(bool on, Case&& c) {
   return {on, std::forward<Case>(c)};
 }
@@ -263,10 +265,9 @@ class owned_case final : public selector_case {
 
 /// A select whose cases are known at run time. It owns its cases: handles, contexts and futures are kept, handlers are copied.
 ///
-/// A value to send that is an lvalue is read, and copied, at the start of each wait (the copy is kept until the next), also where
-/// it has to be converted; an rvalue is
-/// moved in, sent once, and then its case is gone. on_timeout counts from each wait. A slot and an event of your own stay yours, and
-/// must live as long as the case.
+/// A value to send that is an lvalue, of the channel's type or of another, is read, and copied, at the start of each wait (the copy
+/// is kept until the next); an rvalue is moved in, sent once, and then its case is gone. on_timeout counts from each wait. A slot and
+/// an event of your own stay yours, and must live as long as the case.
 /// Use this for a set of channels that changes; select where the cases can be written down.
 /// Thread safety: one thread at a time; a second wait, or a change of the cases while one waits, is a std::logic_error. Handlers may
 /// add, remove and wait. Example: examples/selector.cpp; Semantics: Go's reflect.Select. Differs: it keeps the cases.

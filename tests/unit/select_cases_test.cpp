@@ -51,6 +51,9 @@ struct copied {
   bool armed = false;
 };
 
+template <class Case>
+concept can_be_switched = requires(Case&& c) { rn::when(true, std::forward<Case>(c)); };
+
 /// A place that runs nothing.
 class held_place final : public rn::resume_place {
  public:
@@ -73,9 +76,11 @@ class [[nodiscard]] held {
     void unhandled_exception() const noexcept { std::terminate(); }
     [[nodiscard]] rn::resume_place* resume_place() noexcept { return &place; }
   };
-  held(const held&) = delete;
-  held& operator=(const held&) = delete;
-  ~held() { frame_.destroy(); }
+  held(held&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  held& operator=(held&&) = delete;
+  ~held() {
+    if (frame_ != nullptr) frame_.destroy();
+  }
 
  private:
   explicit held(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
@@ -237,6 +242,23 @@ TEST_CASE("when: a case that is off is never ready and is not looked at") {
   CHECK(got == 1);
   CHECK(rn::select(rn::when(true, rn::when(false, rn::on_send(ch, 1))), rn::when(true, rn::when(true, rn::on_send(ch, 2)))) == 1);
   CHECK(*ch.recv() == 2);
+}
+
+TEST_CASE("when takes a case that has a name, and leaves it as it is; one that cannot be copied is refused") {
+  const rn::channel<int> ch(2);
+  ch.send(1);
+  ch.send(2);
+  int got = 0;
+  auto named = rn::on_recv(ch, [&](int v) { got += v; });
+  const auto fixed = rn::on_recv(ch, [&](int v) { got += v; });
+  CHECK(rn::select(rn::when(true, named)) == 0);
+  CHECK(rn::select(rn::when(true, fixed)) == 0);
+  CHECK(rn::select(rn::when(false, named)) == rn::select_none);
+  CHECK(got == 3);
+  auto owns = rn::on_recv(ch, [owned = std::make_unique<int>(1)](int) {});
+  STATIC_REQUIRE(can_be_switched<decltype(named)&>);
+  STATIC_REQUIRE(can_be_switched<decltype(owns)>);
+  STATIC_REQUIRE_FALSE(can_be_switched<decltype(owns)&>);
 }
 
 TEST_CASE("when, in a coroutine that is destroyed after it has received: the value is destroyed") {

@@ -182,7 +182,8 @@ class active_case<otherwise_case<F>> {
 
 template <class Case>
 struct when_case : case_base {
-  when_case(bool is_on, Case&& c) : on(is_on), inner(std::forward<Case>(c)) {}
+  template <class C>
+  when_case(bool is_on, C&& c) : on(is_on), inner(std::forward<C>(c)) {}
   using kept = when_case<typename Case::kept>;
   static constexpr bool can_be_kept = Case::can_be_kept;
   [[nodiscard]] auto hold() const { return inner.hold(); }
