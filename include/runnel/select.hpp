@@ -133,8 +133,9 @@ RUNNEL_NOINLINE std::size_t select_by_engine(std::index_sequence<Index...> /*ind
 template <std::size_t... Index, class... Cases>
 std::size_t select_among(std::index_sequence<Index...> indices, bool is_biased, bool waits, Cases&&... cases) {
   if constexpr (may_select_at_once<Cases...>)
-    if (const std::size_t chosen = select_at_once(indices, is_biased, waits, cases...); chosen != select_undecided) return chosen;
-  return select_by_engine(indices, is_biased, waits, std::forward<Cases>(cases)...);
+    if (const std::size_t chosen = detail::select_at_once(indices, is_biased, waits, cases...); chosen != select_undecided)
+      return chosen;
+  return detail::select_by_engine(indices, is_biased, waits, std::forward<Cases>(cases)...);
 }
 
 }  // namespace detail
@@ -196,7 +197,7 @@ class select_awaiter final : public plan_awaiter {
   template <std::size_t... Index>
   bool is_ready(std::index_sequence<Index...> /*indices*/) {
     if constexpr (may_select_at_once<std::remove_cvref_t<Cases>...>) {
-      chosen_ = select_at_once(indices, plan().biased, true, std::get<Index>(cases_)...);
+      chosen_ = detail::select_at_once(indices, plan().biased, true, std::get<Index>(cases_)...);
       if (chosen_ != select_undecided) return true;
     }
     active_.emplace(std::get<Index>(std::move(cases_))...);

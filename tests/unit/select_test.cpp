@@ -1,6 +1,7 @@
 // select and try_select: what each kind of case does, which form of a handler is called, and what is answered.
 #include <runnel/go.hpp>
 #include <runnel/select.hpp>
+#include <runnel/task.hpp>
 
 #include <array>
 #include <chrono>
@@ -414,6 +415,42 @@ TEST_CASE("payloads of a select are counted exactly") {
     ch.send(support::counted(3));
   }
   CHECK(support::counted::live() == before);
+}
+
+// Found by ADL for a call without a namespace, and then ambiguous.
+namespace ambush {
+struct item {};
+struct handler {
+  void operator()() const {}
+};
+template <class F>
+bool call_plain(F& f) = delete;
+template <class T>
+void fill_slot(std::optional<T>& slot, rn::recv_result<T>&& got) = delete;
+template <class F, class T>
+void hand_over(rn::recv_result<T>&& got, F& f) = delete;
+template <class T, class F>
+void report_sent(rn::status s, rn::detail::channel_core<T>* core, F& f) = delete;
+template <std::size_t... Index, class... Cases>
+std::size_t select_at_once(std::index_sequence<Index...> indices, bool biased, bool waits, Cases&... cases) = delete;
+template <std::size_t... Index, class... Cases>
+std::size_t select_by_engine(std::index_sequence<Index...> indices, bool biased, bool waits, Cases... cases) = delete;
+}  // namespace ambush
+
+TEST_CASE("functions in the namespace of a payload or a handler are not taken for the library's") {
+  const rn::channel<ambush::item> ch(1);
+  std::optional<ambush::item> slot;
+  rn::select(rn::on_send(ch, ambush::item(), ambush::handler()));
+  rn::select(rn::on_recv(ch, slot), rn::otherwise(ambush::handler()), rn::on_timeout(1h, ambush::handler()));
+  CHECK(slot.has_value());
+  rn::selector cases(rn::biased);
+  cases.add(rn::on_recv(ch, ambush::handler()));
+  cases.add(rn::on_send(ch, ambush::item(), ambush::handler()));
+  cases.add(rn::otherwise(ambush::handler()));
+  CHECK(cases.wait() == 1);
+  CHECK(rn::sync_wait([](auto& c) -> rn::task<std::size_t> {
+          co_return co_await rn::async_select(rn::on_recv(c, ambush::handler()));
+        }(ch)) == 0);
 }
 
 }  // namespace select_test

@@ -66,7 +66,7 @@ class plain_handler {
  public:
   template <class Case>
   explicit plain_handler(Case&& c) : f_(std::forward<Case>(c).handler) {}
-  void operator()() { call_plain(f_); }
+  void operator()() { detail::call_plain(f_); }
 
  private:
   F f_;
@@ -106,7 +106,7 @@ template <class F, class T>
 void hand_over(recv_result<T>&& got, F& handler) {
   constexpr handler_form form = recv_handler_form<T, F>();
   if constexpr (form == handler_form::slot) {
-    fill_slot(handler, std::move(got));
+    detail::fill_slot(handler, std::move(got));
   } else if constexpr (form == handler_form::value) {
     std::invoke(handler, *std::move(got));
   } else if constexpr (form == handler_form::outcome) {
@@ -123,7 +123,7 @@ struct recv_case : case_base {
   /// A handle, for a case that is kept.
   [[nodiscard]] recv_channel<T> hold() const noexcept { return channel_access::recv_end<T>(core); }
   static constexpr bool looks = true;
-  [[nodiscard]] RUNNEL_ALWAYS_INLINE outlook look() const noexcept { return look_recv(core); }
+  [[nodiscard]] RUNNEL_ALWAYS_INLINE outlook look() const noexcept { return detail::look_recv(core); }
   bool happen() {
     auto got = result_access::failed<T>(status::would_block);
     trial t = trial::would_block;
@@ -135,7 +135,7 @@ struct recv_case : case_base {
     }
     if (t == trial::would_block || (t == trial::closed && recv_handler_form<T, F>() == handler_form::value)) return false;
     result_access::set(got, as_status(t));
-    hand_over<F>(std::move(got), handler);
+    detail::hand_over<F>(std::move(got), handler);
     return true;
   }
 
@@ -161,7 +161,7 @@ class active_case<recv_case<T, F>> {
       if (event_.outcome() == status::ok) std::construct_at(result_access::place(got), std::move(*room_.get()));
     discard();
     result_access::set(got, event_.outcome());
-    hand_over<F>(std::move(got), handler_);
+    detail::hand_over<F>(std::move(got), handler_);
   }
   /// Drops what was received: all of it, if nobody runs the case, which has happened.
   void discard() noexcept {
@@ -264,7 +264,7 @@ struct send_case : case_base {
   [[nodiscard]] send_channel<T> hold() const noexcept { return channel_access::send_end<T>(core); }
   static constexpr bool copies = Source::copies;
   static constexpr bool looks = !copies || std::is_trivially_copyable_v<value_t>;  // others are copied when the select starts
-  [[nodiscard]] RUNNEL_ALWAYS_INLINE outlook look() const noexcept { return look_send(core); }
+  [[nodiscard]] RUNNEL_ALWAYS_INLINE outlook look() const noexcept { return detail::look_send(core); }
   bool happen() {
     trial t = trial::would_block;
     if constexpr (copies) {
@@ -274,7 +274,7 @@ struct send_case : case_base {
       t = core->try_send(*source.get());
     }
     if (t == trial::would_block) return false;
-    report_sent(as_status(t), core, handler);
+    detail::report_sent(as_status(t), core, handler);
     return true;
   }
 
@@ -301,7 +301,7 @@ class active_case<send_case<T, Source, F>> {
   void run() {
     const status s = event_.outcome();
     if constexpr (copies) copy_.reset();
-    report_sent(s, core_, handler_);
+    detail::report_sent(s, core_, handler_);
   }
 
  private:

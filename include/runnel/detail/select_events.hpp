@@ -16,7 +16,7 @@ struct done_case : case_base {
   [[nodiscard]] context hold() const { return *ctx; }
   static constexpr bool looks = true;
   [[nodiscard]] outlook look() const { return {0, done_event(*ctx).try_now() == attempt::done}; }
-  bool happen() { return call_plain(handler); }
+  bool happen() { return detail::call_plain(handler); }
 
   const context* ctx;
   F handler;
@@ -51,7 +51,7 @@ struct ready_case : case_base {
     if (core == nullptr) throw_empty_future();
     return {0, core->ready()};
   }
-  bool happen() { return call_plain(handler); }
+  bool happen() { return detail::call_plain(handler); }
 
   future_core* core;
   F handler;
@@ -82,7 +82,7 @@ struct custom_case : case_base {
   [[nodiscard]] nothing hold() const noexcept { return {}; }
   static constexpr bool looks = true;
   [[nodiscard]] outlook look() const noexcept { return {event->stamp(), true}; }
-  bool happen() { return event->try_now() == attempt::done && call_plain(handler); }
+  bool happen() { return event->try_now() == attempt::done && detail::call_plain(handler); }
 
   selectable* event;
   F handler;
@@ -161,7 +161,7 @@ struct otherwise_case : case_base {
   [[nodiscard]] nothing hold() const noexcept { return {}; }
   static constexpr bool looks = true;
   [[nodiscard]] outlook look() const noexcept { return {0, false}; }  // once all others are hopeless
-  bool happen() { return call_plain(handler); }
+  bool happen() { return detail::call_plain(handler); }
   [[nodiscard]] bool is_otherwise() const noexcept { return true; }
 
   F handler;
