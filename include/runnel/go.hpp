@@ -65,7 +65,7 @@ void start_go(scheduler& on, F&& f, Args&&... args) {
     task<> work = go_task<call>::run_coroutine(call(std::in_place, std::forward<F>(f), std::forward<Args>(args)...));
     start_root(ticket, work);
   } else {
-    emplace_task<go_task<call>>(on, std::forward<F>(f), std::forward<Args>(args)...);
+    detail::emplace_task<go_task<call>>(on, std::forward<F>(f), std::forward<Args>(args)...);
   }
 }
 template <class F, class... Args>
@@ -82,7 +82,7 @@ auto start_async(scheduler& on, F&& f, Args&&... args) {
         async_task<call>::run_coroutine(std::move(filled), call(std::in_place, std::forward<F>(f), std::forward<Args>(args)...));
     start_root(ticket, work);
   } else {
-    emplace_task<async_task<call>>(on, std::move(filled), std::forward<F>(f), std::forward<Args>(args)...);
+    detail::emplace_task<async_task<call>>(on, std::move(filled), std::forward<F>(f), std::forward<Args>(args)...);
   }
   return answer;
 }
@@ -116,7 +116,10 @@ class future {
   /// Waits for the answer and takes it; the future is empty then.
   /// Blocks: until the work has ended. Returns: what it returned. Throws: what it threw; std::logic_error if the future is empty.
   /// Synchronizes: all that the work did happens before the return.
-  R get() { return wait_for_answer("get", detail::never), take(); }
+  R get() {
+    wait_for_answer("get", detail::never);
+    return take();
+  }
   /// The same, up to a limit. Throws: as get(). An answer of canceled, timed_out or would_block has not used the future up.
   [[nodiscard]] result<R> get(const context& ctx) {
     detail::future_event event(core("get"));

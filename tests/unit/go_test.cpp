@@ -1,8 +1,11 @@
+#include <runnel/channel.hpp>
 #include <runnel/context.hpp>
 #include <runnel/go.hpp>
 
+#include <coroutine>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -60,6 +63,53 @@ concept starts = requires(F f, Args... args) { rn::go(f, args...); };
 static_assert(starts<void (*)()> && starts<void (*)(int), int> && starts<std::error_code (*)()>);
 static_assert(!starts<int (*)()> && !starts<rn::future<void> (*)()> && !starts<void (*)(int)>);  // nothing is dropped silently
 
+/// A user's namespace with functions of the library's names, and with types for which a comma is an error.
+namespace foreign {
+template <class A>
+void awaiter_of(A&&);
+template <class A>
+void throw_failure(A&&);
+template <class... A>
+void call_task(A&&...);
+template <class H>
+void asked_place(H);
+template <class Task, class... A>
+void emplace_task(A&&...);
+template <class A, class B>
+void operator,(A&&, B&&) = delete;
+
+struct value {
+  int number = 0;
+};
+struct answer {
+  [[nodiscard]] bool has_value() const { return true; }
+  [[nodiscard]] value error() const { return {}; }
+};
+struct awaited {
+  [[nodiscard]] bool await_ready() const { return true; }
+  void await_suspend(std::coroutine_handle<> /*who*/) const {}
+  [[nodiscard]] value await_resume() const { return {2}; }
+};
+/// A coroutine of its own kind, which is destroyed when it has ended.
+struct detached {
+  struct promise_type {
+    detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+rn::task<value> coroutine() { co_return value{4}; }
+template <class = void>
+detached receive(rn::channel<value> from, rn::channel<value> to) {
+  const auto got = co_await from.async_recv();
+  co_await to.async_send(*got);
+  const value last = co_await coroutine();
+  co_await to.async_send(last);
+}
+}  // namespace foreign
+
 struct copy_throws {
   copy_throws() = default;
   copy_throws(const copy_throws&) { throw std::runtime_error("copy"); }
@@ -110,6 +160,24 @@ TEST_CASE("B29 tasks started from many threads at once all run") {
     });
   for (auto& s : starters) s.join();
   CHECK(ran.load(rn::detail::relaxed) == 800);
+}
+
+TEST_CASE("names of the library in a user's namespace change nothing") {
+  CHECK(rn::async([] { return foreign::value{1}; }).get().number == 1);
+  CHECK(rn::async([](foreign::value v) { return v; }, foreign::value{3}).get().number == 3);
+  CHECK(rn::async([] { return foreign::awaited(); }).get().number == 2);
+  CHECK(rn::async(foreign::coroutine).get().number == 4);
+  gate done;
+  rn::go([] { return foreign::answer(); });
+  rn::go([](foreign::value /*v*/) -> rn::task<foreign::answer> { co_return foreign::answer(); }, foreign::value());
+  rn::go([&done](foreign::value /*v*/) { done.open(); }, foreign::value());
+  done.wait();
+  const rn::channel<foreign::value> from;
+  const rn::channel<foreign::value> to;
+  foreign::receive(from, to);
+  from.send(foreign::value{5});
+  CHECK(to.recv()->number == 5);
+  CHECK(to.recv()->number == 4);
 }
 
 TEST_CASE("a task whose copy throws is not started, and the threads go on") {

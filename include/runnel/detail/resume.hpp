@@ -69,7 +69,7 @@ class coroutine_waiter : public coroutine_wait_state {
   template <class Promise>
   void wait_as(std::coroutine_handle<Promise> h) {
     handle_ = h;
-    resume_place* const asked = asked_place(h);
+    resume_place* const asked = detail::asked_place(h);
     place_ = asked != nullptr ? asked : &current_place();
   }
   /// Where a waiter goes on, if it is a coroutine; else null. Before it is queued, or by whoever claimed it.

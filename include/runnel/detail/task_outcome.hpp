@@ -1,4 +1,6 @@
 // What a task's function may return, and how its failures become exceptions.
+//
+// What is called with the user's types is named with its namespace: theirs may have something of the same name.
 #pragma once
 
 #include <runnel/task.hpp>
@@ -38,11 +40,11 @@ decltype(auto) awaiter_of(A&& a) {
 }
 template <class A>
 concept awaitable = !std::is_void_v<A> && requires(A&& a) {
-  { awaiter_of(std::forward<A>(a)).await_ready() } -> std::convertible_to<bool>;
-  awaiter_of(std::forward<A>(a)).await_resume();
+  { detail::awaiter_of(std::forward<A>(a)).await_ready() } -> std::convertible_to<bool>;
+  detail::awaiter_of(std::forward<A>(a)).await_resume();
 };
 template <class A>
-using awaited_t = decltype(awaiter_of(std::declval<A>()).await_resume());
+using awaited_t = decltype(detail::awaiter_of(std::declval<A>()).await_resume());
 
 /// What a function that returned R answers in the end.
 template <class R>
@@ -87,13 +89,13 @@ void call_task(F&& f, Args&&... args) {
   if constexpr (std::is_void_v<R>)
     std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
   else
-    throw_failure(std::invoke(std::forward<F>(f), std::forward<Args>(args)...));
+    detail::throw_failure(std::invoke(std::forward<F>(f), std::forward<Args>(args)...));
 }
 /// Awaits what a coroutine function has returned, which outlives it. A failure that it answers is thrown.
 template <awaitable A>
 class checked_awaiter {
  public:
-  explicit checked_awaiter(A&& work) : awaiter_(awaiter_of(std::forward<A>(work))) {}
+  explicit checked_awaiter(A&& work) : awaiter_(detail::awaiter_of(std::forward<A>(work))) {}
   checked_awaiter(const checked_awaiter&) = delete;
   checked_awaiter& operator=(const checked_awaiter&) = delete;
   ~checked_awaiter() = default;
@@ -107,11 +109,11 @@ class checked_awaiter {
     if constexpr (std::is_void_v<awaited_t<A>>)
       awaiter_.await_resume();
     else
-      throw_failure(awaiter_.await_resume());
+      detail::throw_failure(awaiter_.await_resume());
   }
 
  private:
-  decltype(awaiter_of(std::declval<A>())) awaiter_;  // or a reference to what is one already
+  decltype(detail::awaiter_of(std::declval<A>())) awaiter_;  // or a reference to what is one already
 };
 template <class A>
 checked_awaiter(A&&) -> checked_awaiter<A>;
@@ -136,7 +138,7 @@ class bound_call {
   result_type operator()() { return std::apply(invoke, std::move(*parts_)); }
   /// The same as a task: failures are thrown.
   void call_as_task() {
-    std::apply([](auto&&... parts) { call_task(std::forward<decltype(parts)>(parts)...); }, std::move(*parts_));
+    std::apply([](auto&&... parts) { detail::call_task(std::forward<decltype(parts)>(parts)...); }, std::move(*parts_));
   }
   void reset() noexcept { parts_.reset(); }
 

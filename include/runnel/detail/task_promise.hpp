@@ -157,7 +157,7 @@ class task_promise_base : public work_item, public task_frame_memory {
   static std::coroutine_handle<> start(std::coroutine_handle<Promise> frame, task_end& end,
                                        std::coroutine_handle<Awaiting> awaiting) noexcept {
     end.next = awaiting;
-    frame.promise().belong_to(end, asked_place(awaiting));
+    frame.promise().belong_to(end, detail::asked_place(awaiting));
     return frame.promise().transfer(frame, &step_to<Promise>);
   }
 
