@@ -13,6 +13,9 @@ namespace runnel::inline RUNNEL_ABI {
 /// the thread of whoever awaits it, which goes on when it has ended, with its value or its exception. Dropping one that was not started
 /// destroys its frame. A frame is one allocation; if the coroutine's first parameters are std::allocator_arg and an allocator, it is made
 /// with that. Depth: any number of awaits in a row, and any depth of nesting, take a bounded stack, whatever the compiler does.
+/// `co_return v;` is for a T and what converts to one implicitly: `co_return 5;` does not make a vector of five.
+/// Alignment: the answer has what its type asks for. What the compiler puts into the frame, parameters and locals, has it where the
+/// compiler sees to that: g++ 12 does not, for types that ask for more than operator new gives. Keep such a local behind a pointer there.
 /// Use this for work that waits: a task that waits costs its frame and no thread.
 /// Thread safety: none; one owner. Lifetime: parameters by reference must outlive it, so take them by value where a task is started and
 /// not awaited at once. Example: examples/task.cpp

@@ -6,13 +6,16 @@
 // error GROUP_COPIED: deleted
 // error AFTER_FUNC_COROUTINE: no matching
 // error TIMER_COROUTINE: no matching
+// error ANSWER_CONVERTED: return_value
 // error GUARDED_BARE: no member named .value.
 #include <runnel/errgroup.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
 #include <runnel/timer.hpp>
+#include <runnel/task.hpp>
 #include <runnel/wait_group.hpp>
 #include <string>
+#include <vector>
 
 namespace rn = runnel;
 
@@ -29,6 +32,8 @@ void use() {
   text.lock()->append("b");
   rn::after_func(rn::context(), [] {});
   const rn::timer timer(std::chrono::seconds(1), [] {});
+  auto numbers = []() -> rn::task<std::vector<int>> { co_return {1, 2}; };
+  rn::sync_wait(numbers());
 #elif defined(GROUP_WRONG_ARGUMENT)
   rn::errgroup group;
   group.go([](std::string /*text*/) {});
@@ -47,6 +52,9 @@ void use() {
   rn::after_func(rn::context(), []() -> rn::task<> { co_return; });  // nobody would begin it
 #elif defined(TIMER_COROUTINE)
   const rn::timer timer(std::chrono::seconds(1), []() -> rn::task<> { co_return; });
+#elif defined(ANSWER_CONVERTED)
+  auto numbers = []() -> rn::task<std::vector<int>> { co_return 5; };
+  rn::sync_wait(numbers());
 #elif defined(GUARDED_BARE)
   rn::guarded<std::string> text("a");
   text.value = "b";

@@ -297,6 +297,54 @@ void wait_until_posted(const held_place& place, std::size_t n = 1) {
   support::wait_until([&] { return place.size() == n; });
 }
 
+template <class T, class U>
+concept may_return = requires(rn::detail::task_promise<T>& promise, U&& value) { promise.return_value(std::forward<U>(value)); };
+
+struct copied_on_request {
+  explicit copied_on_request(int n) noexcept : number(n) {}
+  explicit copied_on_request(const copied_on_request&) = default;
+  copied_on_request(copied_on_request&&) = default;
+  int number;
+};
+
+/// Knows whether each object was made, and moved from, where it may be.
+template <std::size_t To>
+class alignas(To) aligned {
+ public:
+  aligned(int value) noexcept : value_(value), right_(lies_right()) { ++count(); }
+  aligned(aligned&& other) noexcept : value_(other.value_), right_(other.right_ && other.lies_right()) { ++count(); }
+  aligned& operator=(aligned&&) = delete;
+  ~aligned() { --count(); }
+  static int live() noexcept { return count(); }
+  [[nodiscard]] int value() const noexcept { return value_; }
+  [[nodiscard]] bool right() const noexcept { return right_; }
+
+ private:
+  static int& count() noexcept {
+    static int alive = 0;
+    return alive;
+  }
+  [[nodiscard]] bool lies_right() const noexcept { return reinterpret_cast<std::uintptr_t>(this) % To == 0; }
+
+  int value_;
+  bool right_;
+};
+template <std::size_t To>
+rn::task<aligned<To>> make_aligned(int value) {
+  co_return value;
+}
+/// Whether answers are where they may be in frames at different addresses.
+template <std::size_t To>
+bool all_are_aligned(int n) {
+  std::vector<std::unique_ptr<char[]>> between;
+  for (int i = 0; i < n; ++i) {
+    between.push_back(std::make_unique<char[]>(static_cast<std::size_t>(16 * i + 8)));
+    const aligned<To> answer = rn::sync_wait(make_aligned<To>(i));
+    if (!answer.right() || answer.value() != i) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 // Tasks alone
@@ -316,6 +364,29 @@ TEST_CASE("K01 sync_wait answers what a task answers") {
   STATIC_REQUIRE(std::is_same_v<decltype(rn::sync_wait(itself(here))), int&>);
   STATIC_REQUIRE(std::is_same_v<rn::task<>, rn::task<void>>);
   STATIC_REQUIRE(!std::is_copy_constructible_v<rn::task<int>>);
+}
+
+TEST_CASE("a task answers what becomes its type by itself, and nothing that would have to be converted") {
+  using several = std::vector<int>;
+  STATIC_REQUIRE(may_return<several, several> && may_return<several, const several&>);
+  STATIC_REQUIRE(!may_return<several, int>);  // a vector of so many
+  STATIC_REQUIRE(!may_return<std::unique_ptr<int>, int*>);
+  STATIC_REQUIRE(may_return<std::string, const char*> && may_return<std::optional<int>, int> && may_return<double, int>);
+  STATIC_REQUIRE(may_return<copied_on_request, copied_on_request&> && !may_return<copied_on_request, int>);
+  STATIC_REQUIRE(may_return<std::unique_ptr<int>, std::unique_ptr<int>> &&
+                 !may_return<std::unique_ptr<int>, std::unique_ptr<int>&>);
+  CHECK(rn::sync_wait([]() -> rn::task<std::vector<int>> { co_return {5, 6}; }()) == std::vector<int>{5, 6});
+  copied_on_request kept(3);
+  CHECK(rn::sync_wait([](copied_on_request& from) -> rn::task<copied_on_request> { co_return from; }(kept)).number == 3);
+}
+
+TEST_CASE("the answer of a task is aligned as its type asks") {
+  CHECK(all_are_aligned<16>(20));
+  CHECK(all_are_aligned<32>(20));
+  CHECK(all_are_aligned<64>(20));
+  CHECK(all_are_aligned<4096>(20));
+  CHECK(aligned<64>::live() == 0);
+  STATIC_REQUIRE(sizeof(rn::detail::task_promise<aligned<16>>) < sizeof(rn::detail::task_promise<aligned<32>>));
 }
 
 TEST_CASE("K01 an exception comes out where the task is awaited, once, and its frame is destroyed") {

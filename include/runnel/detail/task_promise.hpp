@@ -12,11 +12,14 @@
 #include <runnel/detail/resume.hpp>
 #include <runnel/detail/task_memory.hpp>
 
+#include <array>
+#include <concepts>
 #include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace runnel::inline RUNNEL_ABI {
 
@@ -209,19 +212,54 @@ class task_promise_base : public work_item, public task_frame_memory {
   runnel::resume_place* place_ = nullptr;  // that of whoever awaits it, or began it
 };
 
+/// The answer of a task whose type asks for more alignment than frames have: aligned when the task runs, in storage that is large enough.
+template <class T>
+class aligned_answer {
+ public:
+  aligned_answer() noexcept = default;
+  aligned_answer(const aligned_answer&) = delete;
+  aligned_answer& operator=(const aligned_answer&) = delete;
+  ~aligned_answer() { reset(); }
+
+  template <class U>
+  void emplace(U&& value) {
+    reset();
+    void* at = room_.data();
+    std::size_t left = room_.size();
+    value_ = ::new (std::align(alignof(T), sizeof(T), at, left)) T(std::forward<U>(value));
+  }
+  T& operator*() noexcept { return *value_; }
+
+ private:
+  void reset() noexcept {
+    if (value_ != nullptr) std::destroy_at(std::exchange(value_, nullptr));
+  }
+
+  T* value_ = nullptr;
+  std::array<std::byte, sizeof(T) + alignof(T) - 1> room_;
+};
+template <class T>
+using task_answer_storage =
+    std::conditional_t<(alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__), aligned_answer<T>, std::optional<T>>;
+
+/// What a task of a T may return: what becomes one by itself, and any T.
+template <class U, class T>
+concept returned_as =
+    std::convertible_to<U, T> || (std::same_as<std::remove_cvref_t<U>, std::remove_cv_t<T>> && std::constructible_from<T, U>);
+
 template <class T>
 class task_promise final : public task_promise_base {
  public:
   task<T> get_return_object() noexcept;
   template <class U = T>
-    requires std::constructible_from<T, U>
+    requires returned_as<U, T>
   void return_value(U&& value) {
     value_.emplace(std::forward<U>(value));
   }
   T take() { return std::move(*value_); }
 
  private:
-  std::optional<T> value_;
+  task_answer_storage<T> value_;
 };
 template <class T>
 class task_promise<T&> final : public task_promise_base {
