@@ -32,6 +32,7 @@ LAYERS = [
     ("engines", "detail/cancel_tree_end detail/root_list"),
     ("engines", "detail/task_places"),
     ("engines", "detail/task_watch"),
+    ("engines", "detail/root_destroyer"),
     ("engines", "detail/scheduler"),
     ("engines", "detail/context_core"),
     ("tasks", "task"),

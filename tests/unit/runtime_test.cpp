@@ -910,6 +910,96 @@ TEST_CASE("waits for groups whose tasks were abandoned end") {
   left_alone.get();
 }
 
+TEST_CASE("abandon destroys coroutines whose frames have groups of tasks that wait at other places") {
+  const rn::channel<int> never;
+  support::counter began{0};
+  support::counter destroyed{0};
+  rn::runtime r(2);
+  auto own = [&]() -> rn::task<bool> {
+    rn::errgroup group;
+    group.go([&] { return waits_for_ever(never, began, destroyed); });
+    const bool elsewhere = spin_until([&] { return support::read(began) != 0; });  // keeps its place
+    co_await group.async_wait();
+    co_return elsewhere;
+  };
+  auto owner = r.async(own);
+  support::wait_until_receiving(never);
+  r.shutdown(rn::abandon);
+  CHECK(support::receiving(never) == 0);
+  CHECK(support::read(destroyed) == 1);
+  CHECK_THROWS_AS(owner.get(), rn::context_error);
+}
+
+TEST_CASE("B36 runtimes with groups at all places are abandoned") {
+  const rn::channel<int> never;
+  support::counter began{0};
+  support::counter destroyed{0};
+  const auto owners = static_cast<std::uint32_t>(scaled(8, 4));
+  for (int round = scaled(40, 10); round > 0; --round) {
+    rn::runtime r(4);
+    for (std::uint32_t i = 0; i < owners; ++i)
+      r.go([&]() -> rn::task<> {
+        rn::errgroup group;
+        for (int task = 0; task < 4; ++task) group.go([&] { return waits_for_ever(never, began, destroyed); });
+        co_await group.async_wait();
+      });
+    support::wait_until_receiving(never, 4 * owners);
+    r.shutdown(rn::abandon);
+    REQUIRE(support::receiving(never) == 0);
+  }
+  CHECK(support::read(began) == support::read(destroyed));
+}
+
+TEST_CASE("abandon destroys a frame that waits for one that has begun before it, in whatever order") {
+  const rn::channel<int> never;
+  support::counter began{0};
+  support::counter destroyed{0};
+  const std::uint32_t n = 20;
+  rn::runtime outer(1);
+  rn::runtime r(GENERATE(1U, 2U));
+  auto wait_with = [&](std::unique_ptr<rn::errgroup> group) -> rn::task<> {
+    const std::unique_ptr<rn::errgroup> kept = std::move(group);
+    co_await waits_for_ever(never, began, destroyed);
+  };
+  // Each owns the group of the one before it: only the last one, which has begun first, waits for none.
+  auto last = std::make_unique<rn::errgroup>(rn::context(), rn::errgroup_options{.on = &r});
+  for (std::uint32_t i = 0; i < n; ++i) {
+    auto next = std::make_unique<rn::errgroup>(rn::context(), rn::errgroup_options{.on = &r});
+    next->go([&wait_with, held = std::make_shared<std::unique_ptr<rn::errgroup>>(std::move(last))] {
+      return wait_with(std::move(*held));
+    });
+    support::wait_until_receiving(never, i + 1);
+    last = std::move(next);
+  }
+  r.go(wait_with(std::move(last)));
+  support::wait_until_receiving(never, n + 1);
+  SECTION("by a thread of its own") { r.shutdown(rn::abandon); }
+  SECTION("by a task of another runtime, which gives its place up meanwhile") {
+    outer.async([&] { r.shutdown(rn::drain_for(1ms)); }).get();
+  }
+  CHECK(support::receiving(never) == 0);
+  CHECK(support::read(destroyed) == n + 1);
+}
+
+TEST_CASE("a runtime that is abandoned by another's task lets that one's tasks run while a frame waits for them") {
+  const rn::channel<int> never;
+  support::counter began{0};
+  support::counter destroyed{0};
+  rn::runtime outer(1);
+  rn::runtime r(1);
+  r.go([&]() -> rn::task<> {
+    rn::errgroup group(rn::context(), {.limit = 0, .collect_all = false, .on = &outer});
+    group.go([&](const rn::context& ctx) -> rn::task<> {
+      co_await never.async_recv(ctx);
+      support::add(destroyed);
+    });
+    co_await waits_for_ever(never, began, destroyed);
+  });
+  support::wait_until_receiving(never, 2);
+  outer.async([&] { r.shutdown(rn::abandon); }).get();
+  CHECK(support::read(destroyed) == 2);
+}
+
 TEST_CASE("B36 runtimes come and go while others let their coroutines go") {
   const int rounds = scaled(200, 100);
   const rn::channel<rn::channel<int>> channels;

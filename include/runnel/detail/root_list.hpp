@@ -42,15 +42,14 @@ class root_list final : public task_owner {
     lock_.unlock(0);
     return all_gone;
   }
-  /// Destroys all that are here, and that nobody can resume any more.
-  void destroy_all() noexcept {
-    for (;;) {
-      lock_.lock();
-      work_item* const root = first_;
-      lock_.unlock(0);
-      if (root == nullptr) return;
-      destroy(static_cast<task_promise_base&>(*root));
-    }
+  /// Destroys the one that has begun last, and that nobody can resume any more. One thread at a time calls this, or waits in the frame that
+  /// it destroys. False: there is none.
+  bool destroy_newest() noexcept {
+    lock_.lock();
+    work_item* const root = first_;
+    lock_.unlock(0);
+    if (root != nullptr) destroy(static_cast<task_promise_base&>(*root));
+    return root != nullptr;
   }
 
  private:

@@ -14,10 +14,11 @@
 //    place up looks into its queue.
 // 6. What stays in a next slot, or in a queue without an offer, because the step before it takes long is found by the watch, which the
 //    first hand-off starts, and which ends when all places are idle.
-// 7. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
+// 7. Abandoned, its coroutines are destroyed by the thread that ends it, and by others where that has to wait: see root_destroyer.hpp.
+// 8. Schedulers are never freed, but used again: whoever posts the last step of a runtime may still be in post() when that has ended.
 #pragma once
 
-#include <runnel/detail/task_watch.hpp>
+#include <runnel/detail/root_destroyer.hpp>
 #include <runnel/detail/wait.hpp>
 
 #include <cstddef>
@@ -27,15 +28,10 @@ namespace runnel::inline RUNNEL_ABI::detail {
 
 class start_ticket;
 
-class scheduler final : public resume_place, private watched_places {
+class scheduler final : public resume_place, private destroyed_places {
   /// A thread while it runs tasks.
-  struct thread final : task_thread {
-    thread(scheduler& s, place& p) noexcept : owner(&s), here(&p) {}
-
-    scheduler* owner;
-    place* here;                           // null: it waits, or it came back from a wait and found none idle
-    bool loose = false;                    // it counts as one that left its place in a coroutine's step
-    atomic<std::uint32_t> in_function{0};  // for abandon
+  struct thread final : scheduled_thread {
+    thread(scheduler& s, place& p) noexcept : scheduled_thread(&s, &p) {}
 
    private:
     void give_place_up() noexcept override { owner->leave(*this); }
@@ -69,7 +65,7 @@ class scheduler final : public resume_place, private watched_places {
     return here != nullptr ? *here : global();
   }
   RUNNEL_NOINLINE static scheduler* here_or_null() noexcept {
-    const auto* const t = static_cast<const thread*>(this_thread().tasks);
+    const auto* const t = static_cast<const scheduled_thread*>(this_thread().tasks);
     return t == nullptr ? nullptr : t->owner;
   }
 
@@ -100,7 +96,7 @@ class scheduler final : public resume_place, private watched_places {
   /// Says that this thread is in a function and not in a coroutine, which can be destroyed when it does not run.
   class function_scope {
    public:
-    function_scope() noexcept : thread_(static_cast<thread*>(this_thread().tasks)) {
+    function_scope() noexcept : thread_(static_cast<scheduled_thread*>(this_thread().tasks)) {
       if (thread_ != nullptr) thread_->in_function.store(1, release);  // [thread.in_function] release: the step before it has ended
     }
     function_scope(const function_scope&) = delete;
@@ -110,7 +106,7 @@ class scheduler final : public resume_place, private watched_places {
     }
 
    private:
-    thread* thread_;
+    scheduled_thread* thread_;
   };
 
   /// Waits until nothing runs, waits or is queued here, or the deadline has passed. True: nothing does, and nothing can be started
@@ -154,9 +150,8 @@ class scheduler final : public resume_place, private watched_places {
     }
     drop_work();
     for (backoff pause; !steps_have_ended(); pause.pause()) drop_work();
-    if (blocked_steps_.load(seq_cst) == 0) {  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
-      for (unsigned i = 0; i < count_; ++i) places_[i].roots.destroy_all();
-    }
+    // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+    if (blocked_steps_.load(seq_cst) == 0) destroy_roots(here_or_null());
     drop_work();
   }
 
@@ -173,7 +168,7 @@ class scheduler final : public resume_place, private watched_places {
     scheduler* instance = &acquire_scheduler(cpu_count());
   };
 
-  scheduler(unsigned places, void* memory) noexcept : watched_places(places, memory) {
+  scheduler(unsigned places, void* memory) noexcept : destroyed_places(places, memory) {
     for (unsigned i = 0; i < places; ++i) {
       places_[i].run = &run_place;
       places_[i].owner = this;
@@ -190,7 +185,7 @@ class scheduler final : public resume_place, private watched_places {
   }
 
   [[nodiscard]] place* place_of_this_thread() const noexcept {
-    const auto* const t = static_cast<const thread*>(this_thread().tasks);
+    const auto* const t = static_cast<const scheduled_thread*>(this_thread().tasks);
     return t != nullptr && t->owner == this ? t->here : nullptr;
   }
 
@@ -201,18 +196,6 @@ class scheduler final : public resume_place, private watched_places {
   void wake_one() noexcept {
     if (!should_wake()) return;
     if (place* const p = take_idle(true)) run_elsewhere(*p);
-  }
-  RUNNEL_NOINLINE void run_elsewhere(place& p) noexcept {
-    thread_cache::worker* worker = nullptr;
-    for (backoff pause; worker == nullptr; pause.pause()) {
-      try {
-        worker = &thread_cache::instance().acquire_worker();
-      } catch (...) {
-        worker =
-            nullptr;  // no thread to be had now: those that run go on, and this one tries again, for somebody has to come for the place
-      }
-    }
-    worker->hand_over(&p);
   }
   /// For a ticket. Returns: an idle place, with a thread for it, or null: others run, or will come.
   thread_task* reserve(thread_cache::worker*& worker) {

@@ -223,6 +223,33 @@ void drained_for_a_while() {
   }
   require(destroyed <= 1, "a frame is destroyed once");
 }
+/// A frame's group waits, when the frame is destroyed, for a task that is to be destroyed too.
+void abandoned_with_a_group(bool given_later) {
+  const rn::channel<int> never;
+  const auto waits = [&never]() -> rn::task<> { static_cast<void>(co_await never.async_recv()); };
+  rn::runtime r(2);
+  const auto owns = [&waits](std::unique_ptr<rn::errgroup> group) -> rn::task<> {
+    const std::unique_ptr<rn::errgroup> kept = std::move(group);
+    co_await waits();
+  };
+  const auto begins = [&waits]() -> rn::task<> {
+    rn::errgroup group;
+    try {
+      group.go(waits);
+    } catch (const std::logic_error&) {
+      // refused: the runtime ends
+    }
+    co_await waits();
+  };
+  if (given_later) {
+    auto group = std::make_unique<rn::errgroup>(rn::context(), on(r));
+    group->go(waits);
+    r.go(owns(std::move(group)));
+  } else {
+    r.go(begins);
+  }
+  r.shutdown(rn::abandon);
+}
 void abandoned_while_started() {
   int ran = 0;
   std::optional<rn::future<void>> answer;
@@ -517,6 +544,8 @@ const enroll all([] {
   add_for_workers("runtime/abandon", [](unsigned workers) { counting([workers] { abandoned(workers); })(); });
   add_scenario({"runtime/drain, ends elsewhere", waiting, &task_ends_elsewhere});
   add_scenario({"runtime/drain for a while", waiting, &drained_for_a_while});
+  add_scenario({"runtime/abandon, group", waiting, [] { abandoned_with_a_group(false); }});
+  add_scenario({"runtime/abandon, group given later", waiting, [] { abandoned_with_a_group(true); }});
   add_scenario({"runtime/abandon, start", waiting, &abandoned_while_started});
 });
 

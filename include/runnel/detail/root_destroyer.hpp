@@ -1,0 +1,113 @@
+// How the coroutines of an abandoned runtime are destroyed: those that nobody awaits, and with them what they await.
+//
+// 1. A frame may wait while it is destroyed, for a task of the runtime that only this end destroys: an errgroup in it waits for its tasks,
+//    which are at any place. Which frame waits for which is not known before, and no order is right for all: a group may have been given
+//    to a coroutine that has begun after its tasks.
+// 2. So one thread at a time destroys. One that is about to sleep hands the rest on to another thread, finishes its frame when it has come
+//    back, and leaves the rest to that one. Whoever is waited for is destroyed meanwhile, whatever the order.
+// 3. The order only keeps the threads few: of each place the newest first, for tasks mostly begin after the frame that waits for them; and
+//    after one that waits the next place, where what it waits for is if it has begun later.
+#pragma once
+
+#include <runnel/detail/task_watch.hpp>
+
+namespace runnel::inline RUNNEL_ABI::detail {
+
+class scheduler;
+
+/// A thread that has to do with a scheduler: see there.
+struct scheduled_thread : task_thread {
+  scheduled_thread(scheduler* s, task_place* p) noexcept : owner(s), here(p) {}
+
+  scheduler* owner;                      // null: as a thread that runs no tasks
+  task_place* here;                      // null: it waits, or it came back from a wait and found none idle
+  bool loose = false;                    // it counts as one that left its place in a coroutine's step
+  atomic<std::uint32_t> in_function{0};  // for abandon
+
+ protected:
+  ~scheduled_thread() = default;
+};
+
+class destroyed_places : public watched_places {
+ protected:
+  destroyed_places(unsigned count, void* memory) noexcept : watched_places(count, memory) {}
+  ~destroyed_places() = default;
+
+  RUNNEL_NOINLINE static void run_elsewhere(thread_task& task) noexcept {
+    thread_cache::worker* worker = nullptr;
+    for (backoff pause; worker == nullptr; pause.pause()) {
+      try {
+        worker = &thread_cache::instance().acquire_worker();
+      } catch (...) {
+        worker =
+            nullptr;  // no thread to be had now: those that run go on, and this one tries again, for somebody has to come for it
+      }
+    }
+    worker->hand_over(&task);
+  }
+  /// Destroys all roots, which nobody can resume any more. Blocks: until it is done. `caller`: whose tasks this thread runs, or null.
+  void destroy_roots(scheduler* caller) noexcept {
+    destroy_as(caller);
+    const blocking_scope blocking;
+    // [places.destroyers] acquire: all that they have done is over.
+    for (std::uint32_t left = destroyers_.load(acquire); left != 0; left = destroyers_.load(acquire)) park(destroyers_, left);
+  }
+
+ private:
+  /// A thread while it destroys, as what its frames wait with sees it.
+  class destroying_thread final : public scheduled_thread {
+   public:
+    destroying_thread(destroyed_places& p, scheduler* caller) noexcept
+        : scheduled_thread(caller, nullptr), destroys_(p), outer_(std::exchange(this_thread().tasks, this)) {}
+    destroying_thread(const destroying_thread&) = delete;
+    destroying_thread& operator=(const destroying_thread&) = delete;
+    ~destroying_thread() { this_thread().tasks = outer_; }
+
+    /// Whether it is the one that destroys.
+    [[nodiscard]] bool goes_on() const noexcept { return goes_on_; }
+
+   private:
+    void give_place_up() noexcept override {
+      if (std::exchange(goes_on_, false)) destroys_.destroy_elsewhere();
+      if (outer_ != nullptr) outer_->begin_blocking();
+    }
+    void take_place_again() noexcept override {
+      if (outer_ != nullptr) outer_->end_blocking();
+    }
+
+    destroyed_places& destroys_;
+    task_thread* const outer_;
+    bool goes_on_ = true;
+  };
+  /// What another thread is handed.
+  struct rest final : thread_task {
+    explicit rest(destroyed_places& p) noexcept : thread_task(&run_rest), owner(&p) {}
+    destroyed_places* owner;
+  };
+
+  static void run_rest(thread_task* task) noexcept {
+    destroyed_places& self = *static_cast<rest*>(task)->owner;
+    self.destroy_as(nullptr);
+    // [places.destroyers] release: as in destroy_roots. The last access but for the address: the runtime may be used again.
+    if (self.destroyers_.fetch_sub(1, acq_rel) == 1) unpark(&self.destroyers_, 1);
+  }
+  void destroy_as(scheduler* caller) noexcept {
+    destroying_thread me(*this, caller);
+    for (unsigned left = count_; me.goes_on() && left != 0;) {
+      if (places_[at_].roots.destroy_newest()) continue;
+      at_ = (at_ + 1) % count_;
+      --left;
+    }
+  }
+  void destroy_elsewhere() noexcept {
+    at_ = (at_ + 1) % count_;
+    destroyers_.fetch_add(1, relaxed);  // relaxed: by one that counts itself, or by the thread that waits for all
+    run_elsewhere(rest_);
+  }
+
+  rest rest_{*this};
+  unsigned at_ = 0;                      // of whoever destroys
+  atomic<std::uint32_t> destroyers_{0};  // besides the thread that ends the runtime
+};
+
+}  // namespace runnel::inline RUNNEL_ABI::detail
