@@ -1,8 +1,8 @@
 // How the coroutines of an abandoned runtime are destroyed: those that nobody awaits, and with them what they await.
 //
-// 1. A frame may wait while it is destroyed, for a task of the runtime that only this end destroys: an errgroup in it waits for its tasks,
-//    which are at any place. Which frame waits for which is not known before, and no order is right for all: a group may have been given
-//    to a coroutine that has begun after its tasks.
+// 1. A frame may wait while it is destroyed, begun or not, for a task of the runtime that only this end destroys: an errgroup in it waits
+//    for its tasks, which are at any place. Which frame waits for which is not known before, and no order is right for all: a group may
+//    have been given to a coroutine that has begun after its tasks.
 // 2. So one thread at a time destroys. One that is about to sleep hands the rest on to another thread, finishes its frame when it has come
 //    back, and leaves the rest to that one. Whoever is waited for is destroyed meanwhile, whatever the order.
 // 3. The order only keeps the threads few: of each place the newest first, for tasks mostly begin after the frame that waits for them; and
@@ -45,23 +45,14 @@ class destroyed_places : public watched_places {
     }
     worker->hand_over(&task);
   }
-  /// Destroys all roots, which nobody can resume any more. Blocks: until it is done. `caller`: whose tasks this thread runs, or null.
-  void destroy_roots(scheduler* caller) noexcept {
-    destroy_as(caller);
-    const blocking_scope blocking;
-    // [places.destroyers] acquire: all that they have done is over.
-    for (std::uint32_t left = destroyers_.load(acquire); left != 0; left = destroyers_.load(acquire)) park(destroyers_, left);
-  }
-
- private:
   /// A thread while it destroys, as what its frames wait with sees it.
-  class destroying_thread final : public scheduled_thread {
+  class destroyer final : public scheduled_thread {
    public:
-    destroying_thread(destroyed_places& p, scheduler* caller) noexcept
+    destroyer(destroyed_places& p, scheduler* caller) noexcept
         : scheduled_thread(caller, nullptr), destroys_(p), outer_(std::exchange(this_thread().tasks, this)) {}
-    destroying_thread(const destroying_thread&) = delete;
-    destroying_thread& operator=(const destroying_thread&) = delete;
-    ~destroying_thread() { this_thread().tasks = outer_; }
+    destroyer(const destroyer&) = delete;
+    destroyer& operator=(const destroyer&) = delete;
+    ~destroyer() { this_thread().tasks = outer_; }
 
     /// Whether it is the one that destroys.
     [[nodiscard]] bool goes_on() const noexcept { return goes_on_; }
@@ -79,6 +70,41 @@ class destroyed_places : public watched_places {
     task_thread* const outer_;
     bool goes_on_ = true;
   };
+
+  /// Destroys all that is left. Blocks: until it is done. `caller`: whose tasks this thread runs, or null.
+  void destroy_all(scheduler* caller) noexcept {
+    {
+      const destroyer me(*this, caller);
+      destroy_rest(me);
+    }
+    const blocking_scope blocking;
+    // [places.destroyers] acquire: all that they have done is over.
+    for (std::uint32_t left = destroyers_.load(acquire); left != 0; left = destroyers_.load(acquire)) park(destroyers_, left);
+  }
+  /// Says that a thread is about to destroy something, before it is seen to be at rest.
+  void begin_destroying() noexcept { destroyers_.fetch_add(1, relaxed); }  // relaxed: what shows that it is at rest comes later
+  /// The last access but for the address: the runtime may be used again.
+  void end_destroying() noexcept {
+    if (destroyers_.fetch_sub(1, acq_rel) == 1) unpark(&destroyers_, 1);  // [places.destroyers] release: as in destroy_all
+  }
+  /// Drops what is queued, which may destroy a frame that has not begun.
+  void drop_work(const destroyer& me) noexcept {
+    while (me.goes_on()) {
+      work_item* const item = take_any();
+      if (item == nullptr) return;
+      item->drop();
+    }
+  }
+  /// Destroys all roots, which nobody can resume any more.
+  void destroy_roots(const destroyer& me) noexcept {
+    for (unsigned left = count_; me.goes_on() && left != 0;) {
+      if (places_[at_].roots.destroy_newest()) continue;
+      at_ = (at_ + 1) % count_;
+      --left;
+    }
+  }
+
+ private:
   /// What another thread is handed.
   struct rest final : thread_task {
     explicit rest(destroyed_places& p) noexcept : thread_task(&run_rest), owner(&p) {}
@@ -87,21 +113,17 @@ class destroyed_places : public watched_places {
 
   static void run_rest(thread_task* task) noexcept {
     destroyed_places& self = *static_cast<rest*>(task)->owner;
-    self.destroy_as(nullptr);
-    // [places.destroyers] release: as in destroy_roots. The last access but for the address: the runtime may be used again.
-    if (self.destroyers_.fetch_sub(1, acq_rel) == 1) unpark(&self.destroyers_, 1);
-  }
-  void destroy_as(scheduler* caller) noexcept {
-    destroying_thread me(*this, caller);
-    for (unsigned left = count_; me.goes_on() && left != 0;) {
-      if (places_[at_].roots.destroy_newest()) continue;
-      at_ = (at_ + 1) % count_;
-      --left;
+    {
+      const destroyer me(self, nullptr);
+      self.destroy_rest(me);
     }
+    self.end_destroying();
   }
+  /// All of it, or as far as `me` goes on; from the beginning each time, for what is done already is done at once.
+  virtual void destroy_rest(const destroyer& me) noexcept = 0;
   void destroy_elsewhere() noexcept {
     at_ = (at_ + 1) % count_;
-    destroyers_.fetch_add(1, relaxed);  // relaxed: by one that counts itself, or by the thread that waits for all
+    begin_destroying();
     run_elsewhere(rest_);
   }
 

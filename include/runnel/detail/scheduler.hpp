@@ -148,11 +148,7 @@ class scheduler final : public resume_place, private destroyed_places {
       if (ended_.load(relaxed) != open) return;  // relaxed: under the lock
       ended_.store(abandoned, seq_cst);          // [scheduler.ended] seq_cst: whoever begins a step has seen it, or is seen in it
     }
-    drop_work();
-    for (backoff pause; !steps_have_ended(); pause.pause()) drop_work();
-    // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
-    if (blocked_steps_.load(seq_cst) == 0) destroy_roots(here_or_null());
-    drop_work();
+    destroy_all(here_or_null());
   }
 
  private:
@@ -244,6 +240,14 @@ class scheduler final : public resume_place, private destroyed_places {
     if (!woken) wake_one();
   }
 
+  void destroy_rest(const destroyer& me) noexcept override {
+    for (backoff pause;; pause.pause()) {
+      drop_work(me);
+      if (!me.goes_on() || steps_have_ended()) break;
+    }
+    if (blocked_steps_.load(seq_cst) == 0) destroy_roots(me);  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+    drop_work(me);
+  }
   void put_found(work_item& item) noexcept override { put(item, false); }
   void wake_for_offer() noexcept override { wake_one(); }
 
@@ -259,12 +263,21 @@ class scheduler final : public resume_place, private destroyed_places {
       work_item* const item = self.find_work(*me.here, me);
       if (item == nullptr) break;
       if (self.ended_.load(seq_cst) == abandoned)  // [scheduler.ended] seq_cst: as [thread.in_function]
-        item->drop();
+        self.drop_as_function(*item);
       else
         item->run();
     }
     this_thread().tasks = nullptr;
     self.exit(me);
+  }
+  /// Drops what a place has taken. As if in a function: it may wait for what abandon destroys, which waits for its end, not for the step.
+  void drop_as_function(work_item& item) noexcept {
+    begin_destroying();
+    {
+      const function_scope inside;
+      item.drop();
+    }
+    end_destroying();
   }
   void enter(thread& me) noexcept {
     const scoped_lock lock(mutex_);

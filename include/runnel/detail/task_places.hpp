@@ -193,22 +193,15 @@ class task_places {
     return false;
   }
 
-  /// Drops what is queued anywhere: nobody runs it any more.
-  void drop_work() noexcept {
+  /// Takes out what is queued anywhere, one after the other: nobody runs it any more. Null: nothing is.
+  work_item* take_any() noexcept {
     for (unsigned i = 0; i < count_; ++i) {
       place& p = places_[i];
-      if (work_item* const item = p.next.exchange(nullptr, acq_rel)) item->drop();  // [place.next] acq_rel: as in next_item
-      while (work_item* const item = p.queue.pop()) item->drop();
+      if (work_item* const item = p.next.exchange(nullptr, acq_rel)) return item;  // [place.next] acq_rel: as in next_item
+      if (work_item* const item = p.queue.pop()) return item;
     }
-    for (;;) {
-      work_item* item = nullptr;
-      {
-        const scoped_lock lock(mutex_);
-        item = detach_first();
-      }
-      if (item == nullptr) return;
-      item->drop();
-    }
+    const scoped_lock lock(mutex_);
+    return detach_first();
   }
 
   // For the watch.
