@@ -88,9 +88,10 @@ class runtime {
 
   /// Ends it: nothing can be started any more when this returns. What is started meanwhile by what still runs belongs to it.
   /// Blocks: drain, until all work has ended; abandon, until the steps of coroutines that run right now have, and for no function.
-  /// Futures and groups of work that will never run, or never end, get a context_error. Frames are destroyed by the calling thread, or
-  /// if that has to wait in one, as in an errgroup's destructor for a task, the rest by another thread meanwhile: abandon waits for them. A
-  /// coroutine that waits with its thread (`ch.recv()` instead of `co_await ch.async_recv()`) cannot be destroyed: then none is.
+  /// Futures and groups of work that will never run, or never end, get a context_error; so do functions that are in sync_wait, or in a
+  /// pipeline's run(). Frames are destroyed by the calling thread, or, while that has to wait in one, as in an errgroup's destructor for a
+  /// task, by another: abandon waits for them. A coroutine that waits with its thread (`ch.recv()` instead of `co_await ch.async_recv()`)
+  /// cannot be destroyed: then none is, and nobody is told.
   /// Throws: std::logic_error for the global runtime, and in a task of this one, which would wait for itself.
   void shutdown(drain_t /*how*/) {
     check_shutdown();

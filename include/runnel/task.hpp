@@ -51,9 +51,40 @@ class [[nodiscard]] task {
 namespace detail {
 inline task<void> task_promise<void>::get_return_object() noexcept { return task_access::make(*this); }
 
+/// A thread that waits for the end of a task. In a function of a runtime it is told, too, when that is abandoned: the task goes on there.
+class waiting_owner final : public task_owner {
+ public:
+  waiting_owner() noexcept : here_(scheduler::here_or_null()), waiter_(here_ != nullptr) {}
+  void ended(task_promise_base& /*task*/) noexcept override {
+    if (here_ == nullptr || waiter_.claim(by_end)) waiter_.resume();
+  }
+  void failed(std::exception_ptr thrown) noexcept override { error = std::move(thrown); }
+  /// After its first step. False: it will never end, and nobody else has to do with it any more.
+  bool wait_for_end() noexcept {
+    if (here_ == nullptr || waiter_.is_claimed()) {
+      waiter_.wait();
+      return true;
+    }
+    wait_node node;
+    node.owner = &waiter_;
+    node.index = by_abandon;
+    if (!here_->enter_wait(node) && waiter_.claim(by_abandon)) return false;
+    waiter_.wait();
+    here_->leave_wait(node);
+    return waiter_.claimed_index() == by_end;
+  }
+
+ private:
+  enum : std::uint32_t { by_end, by_abandon };
+
+  scheduler* const here_;
+  thread_waiter waiter_;
+};
+
 }  // namespace detail
 
-/// Runs a task and waits for its end. Blocks: the thread, until then. Returns: what it answers. Throws: what it threw.
+/// Runs a task and waits for its end. Blocks: the thread, until then. Returns: what it answers. Throws: what it threw; context_error if the
+/// runtime whose function this is has been abandoned, and the task waits: it is destroyed then.
 /// It begins in this thread, and goes on at its places. Not for coroutines: they await it.
 template <class T>
 T sync_wait(task<T> work) {
@@ -63,7 +94,8 @@ T sync_wait(task<T> work) {
   detail::waiting_owner end;
   frame.promise().belong_to(end, nullptr);
   frame.resume();
-  end.wait();
+  if (!end.wait_for_end())
+    std::rethrow_exception(detail::make_context_error(status::canceled, "runnel::sync_wait: the task's runtime was abandoned"));
   end.rethrow_failure();
   return frame.promise().take();
 }

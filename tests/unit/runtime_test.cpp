@@ -1000,6 +1000,78 @@ TEST_CASE("a runtime that is abandoned by another's task lets that one's tasks r
   CHECK(support::read(destroyed) == 2);
 }
 
+TEST_CASE("a function that waits for a coroutine is told when its runtime is abandoned, and destroys it") {
+  const rn::channel<int> never;
+  support::counter began{0};
+  support::counter destroyed{0};
+  support::counter in_group{0};
+  rn::runtime r(GENERATE(1U, 2U));
+  auto waits = r.async([&] { rn::sync_wait(waits_for_ever(never, began, destroyed)); });
+  auto nested = r.async([&] { rn::sync_wait([&]() -> rn::task<> { co_await waits_for_ever(never, began, destroyed); }()); });
+  auto piped = r.async([&] { (rn::from(never) | rn::for_each([](int /*v*/) {})).run(); });
+  r.go([&]() -> rn::task<> {
+    rn::errgroup group;
+    group.go([&] {
+      const tells ends(in_group);
+      rn::sync_wait(waits_for_ever(never, began, destroyed));
+    });
+    co_await group.async_wait();
+  });
+  support::wait_until_receiving(never, 4);
+  r.shutdown(rn::abandon);
+  CHECK_THROWS_AS(waits.get(), rn::context_error);
+  CHECK_THROWS_AS(nested.get(), rn::context_error);
+  CHECK_THROWS_AS(piped.get(), rn::context_error);
+  CHECK(support::receiving(never) == 0);
+  CHECK(support::read(destroyed) == 3);
+  CHECK(support::read(in_group) == 1);  // abandon has waited for the frame with the group
+}
+
+TEST_CASE("a function that was left alone may wait for coroutines that do not wait themselves") {
+  const rn::channel<int> never;
+  const rn::channel<int> go_on;
+  support::counter began{0};
+  support::counter destroyed{0};
+  rn::runtime r(1);
+  auto f = r.async([&] {
+    go_on.recv();
+    if (rn::sync_wait(answer(7)) != 7) return false;
+    return throws<rn::context_error>([&] { rn::sync_wait(waits_for_ever(never, began, destroyed)); });
+  });
+  support::wait_until_receiving(go_on);
+  r.shutdown(rn::abandon);
+  go_on.send(1);
+  CHECK(f.get());
+  CHECK(support::read(destroyed) == 1);
+  CHECK(support::receiving(never) == 0);
+}
+
+TEST_CASE("B36 runtimes are abandoned while others let the coroutines go that functions wait for") {
+  const int rounds = scaled(200, 100);
+  int told = 0;
+  int received = 0;
+  for (int i = 0; i < rounds; ++i) {
+    const rn::channel<int> ch;
+    rn::runtime r(static_cast<unsigned>(1 + i % 2));
+    auto waits = [&] { return rn::sync_wait(receive(ch)); };
+    auto a = r.async(waits);
+    auto b = r.async(waits);
+    if (i % 3 != 0) support::wait_until([&] { return support::receiving(ch) == 2; });
+    support::crew crew;
+    crew.go([&] {
+      static_cast<void>(ch.try_send(1));
+      static_cast<void>(ch.try_send(1));
+    });
+    r.shutdown(rn::abandon);
+    crew.join();
+    for (auto* f : {&a, &b}) {
+      if (throws<rn::context_error>([&] { received += f->get(); })) ++told;
+    }
+    REQUIRE(support::receiving(ch) == 0);
+  }
+  CHECK(told + received == 2 * rounds);
+}
+
 TEST_CASE("B36 runtimes come and go while others let their coroutines go") {
   const int rounds = scaled(200, 100);
   const rn::channel<rn::channel<int>> channels;

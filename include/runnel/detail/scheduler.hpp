@@ -151,6 +151,19 @@ class scheduler final : public resume_place, private destroyed_places {
     destroy_all(here_or_null());
   }
 
+  /// For a function that waits for a coroutine, which goes on here: its node is claimed, with canceled, when nothing does so any more.
+  /// False: nothing does already.
+  bool enter_wait(wait_node& node) noexcept {
+    const scoped_lock lock(mutex_);
+    if (steps_are_over_) return false;
+    waits_.push(node);
+    return true;
+  }
+  void leave_wait(wait_node& node) noexcept {
+    const scoped_lock lock(mutex_);
+    if (node.queued) waits_.remove(node);
+  }
+
  private:
   friend class start_ticket;
 
@@ -176,6 +189,7 @@ class scheduler final : public resume_place, private destroyed_places {
     const scoped_lock lock(mutex_);
     if (in_use_ || !is_drained()) return false;
     in_use_ = true;
+    steps_are_over_ = false;
     ended_.store(open, release);  // [scheduler.ended] release: whoever posts here sees what it was prepared with
     return true;
   }
@@ -245,7 +259,10 @@ class scheduler final : public resume_place, private destroyed_places {
       drop_work(me);
       if (!me.goes_on() || steps_have_ended()) break;
     }
-    if (blocked_steps_.load(seq_cst) == 0) destroy_roots(me);  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+    if (me.goes_on() && blocked_steps_.load(seq_cst) == 0) {  // [scheduler.blocked_steps] seq_cst: as [thread.in_function]
+      end_waits();                                            // first: a frame may wait for a function that is in such a wait
+      destroy_roots(me);
+    }
     drop_work(me);
   }
   void put_found(work_item& item) noexcept override { put(item, false); }
@@ -397,6 +414,15 @@ class scheduler final : public resume_place, private destroyed_places {
     }
     wakes.resume_all();
   }
+  void end_waits() noexcept {
+    wake_list wakes;
+    {
+      const scoped_lock lock(mutex_);
+      steps_are_over_ = true;
+      wakes.add_all(waits_, status::canceled);
+    }
+    wakes.resume_all();
+  }
   /// Whether every place is idle, or its thread in a function.
   [[nodiscard]] bool steps_have_ended() noexcept {
     const scoped_lock lock(mutex_);
@@ -415,6 +441,8 @@ class scheduler final : public resume_place, private destroyed_places {
   bool in_use_ = true;
   scheduler* next_scheduler_ = nullptr;  // under the lock of all
   wait_queue drainers_;
+  wait_queue waits_;             // of functions, for coroutines
+  bool steps_are_over_ = false;  // of coroutines: the runtime was abandoned
 };
 
 inline resume_place& current_place() { return scheduler::current(); }

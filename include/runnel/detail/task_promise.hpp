@@ -329,16 +329,5 @@ task<T&> task_promise<T&>::get_return_object() noexcept {
   return task_access::make(*this);
 }
 
-/// A thread that waits for the end of a task.
-class waiting_owner final : public task_owner {
- public:
-  void ended(task_promise_base& /*task*/) noexcept override { waiter_.resume(); }
-  void failed(std::exception_ptr thrown) noexcept override { error = std::move(thrown); }
-  void wait() noexcept { waiter_.wait(); }
-
- private:
-  thread_waiter waiter_{false};
-};
-
 }  // namespace detail
 }  // namespace runnel::inline RUNNEL_ABI
