@@ -29,7 +29,7 @@ decltype(auto) call_in_group(F& f, const context& ctx) {
 }
 template <class F>
 concept group_coroutine =
-    group_function<F> && awaitable<decltype(call_in_group(std::declval<F&>(), std::declval<const context&>()))>;
+    group_function<F> && awaitable<decltype(detail::call_in_group(std::declval<F&>(), std::declval<const context&>()))>;
 
 /// A function and its part of the group, which is given back when it has ended, or will never run.
 template <class F>
@@ -50,9 +50,9 @@ class errgroup_task : public in_task_memory {
     std::exception_ptr error;
     try {
       if constexpr (std::invocable<F, const context&>)
-        call_task(std::move(*f_), group_->round_ctx());
+        detail::call_task(std::move(*f_), group_->round_ctx());
       else
-        call_task(std::move(*f_));
+        detail::call_task(std::move(*f_));
     } catch (...) {
       error = std::current_exception();
     }
@@ -61,7 +61,7 @@ class errgroup_task : public in_task_memory {
   static task<> run_coroutine(std::unique_ptr<errgroup_task> self) {
     std::exception_ptr error;
     try {
-      co_await checked_awaiter(call_in_group(*self->f_, self->group_->round_ctx()));
+      co_await checked_awaiter(detail::call_in_group(*self->f_, self->group_->round_ctx()));
     } catch (...) {
       error = std::current_exception();
     }

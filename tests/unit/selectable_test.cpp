@@ -387,4 +387,24 @@ TEST_CASE("every permit goes to exactly one of several selects") {
   CHECK(event.free() == 0);
 }
 
+TEST_CASE("a coroutine's select whose event throws when it is looked at once more ends with that") {
+  struct failing final : rn::selectable {
+    explicit failing(rn::channel<int> c) : closes(std::move(c)) {}
+    rn::attempt try_now() override { return ++looks == 3 ? throw std::runtime_error("third look") : rn::attempt::not_yet; }
+    void join(rn::wait_node& /*node*/) override { closes.close(); }  // which claims the wait, and completes no case
+    bool leave(rn::wait_node& /*node*/) noexcept override { return true; }
+    bool finish(rn::wait_node& /*node*/) noexcept override { return true; }
+    rn::channel<int> closes;
+    int looks = 0;
+  };
+  const rn::channel<int> closed;
+  const rn::channel<int> open;
+  failing event(closed);
+  const auto selects = [&]() -> rn::task<> {
+    co_await rn::async_select(rn::on_recv(closed, [](int /*value*/) {}), rn::on_recv(open), rn::on_event(event));
+  };
+  CHECK_THROWS_AS(rn::sync_wait(selects()), std::runtime_error);
+  CHECK(!open.try_send(1));  // nobody waits there
+}
+
 }  // namespace selectable_test

@@ -80,7 +80,12 @@ class plan_awaiter : private plan_coroutine {
   bool await_suspend(std::coroutine_handle<Promise> h) {
     wait_as(h);
     waits_ = true;
-    return wait_round();
+    try {
+      return wait_round();
+    } catch (...) {
+      waits_ = false;  // what it had joined it has left
+      throw;
+    }
   }
 
  protected:

@@ -278,7 +278,7 @@ class pool_core final : public resume_place, public pool_places {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
-      inside_ = asked_place(h) == pool_;
+      inside_ = detail::asked_place(h) == pool_;
       return false;
     }
     [[nodiscard]] bool await_resume() const noexcept { return inside_; }

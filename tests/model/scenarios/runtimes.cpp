@@ -246,6 +246,7 @@ void abandoned_with_a_group(bool given_later) {
     group->go(waits);
     r.go(owns(std::move(group)));
   } else {
+    r.go(waits);  // which is left when the other one has waited
     r.go(begins);
   }
   r.shutdown(rn::abandon);
