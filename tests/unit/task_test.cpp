@@ -307,6 +307,10 @@ struct copied_on_request {
   int number;
 };
 
+}  // namespace
+
+// Not without a name: g++ warns of the frame of a coroutine template then, where the file is part of another one.
+
 /// Knows whether each object was made, and moved from, where it may be.
 template <std::size_t To>
 class alignas(To) aligned {
@@ -333,6 +337,9 @@ template <std::size_t To>
 rn::task<aligned<To>> make_aligned(int value) {
   co_return value;
 }
+
+namespace {
+
 /// Whether answers are where they may be in frames at different addresses.
 template <std::size_t To>
 bool all_are_aligned(int n) {
