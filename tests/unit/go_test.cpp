@@ -101,7 +101,6 @@ struct detached {
   };
 };
 rn::task<value> coroutine() { co_return value{4}; }
-template <class = void>
 detached receive(rn::channel<value> from, rn::channel<value> to) {
   const auto got = co_await from.async_recv();
   co_await to.async_send(*got);
