@@ -11,8 +11,8 @@
 #include <runnel/errgroup.hpp>
 #include <runnel/go.hpp>
 #include <runnel/guarded.hpp>
-#include <runnel/timer.hpp>
 #include <runnel/task.hpp>
+#include <runnel/timer.hpp>
 #include <runnel/wait_group.hpp>
 #include <string>
 #include <vector>

@@ -14,7 +14,7 @@
 #include "support.hpp"
 
 /// A namespace with a function for anything, by a name that the library has.
-namespace greedy {
+namespace greedy_tee {
 
 template <class A, class B, class C>
 void on_send(A&&, B&&, C&&);
@@ -22,7 +22,7 @@ struct number {
   int value;
 };
 
-}  // namespace greedy
+}  // namespace greedy_tee
 
 namespace fan_test {
 
@@ -549,8 +549,8 @@ TEST_CASE("tee copies a value once for each output but one; a copy that throws i
 
 TEST_CASE("tee does not take the user's on_send for its own") {
   rn::errgroup group;
-  const rn::channel<greedy::number> in(3);
-  for (int i = 0; i < 3; ++i) in.send(greedy::number{i});
+  const rn::channel<greedy_tee::number> in(3);
+  for (int i = 0; i < 3; ++i) in.send(greedy_tee::number{i});
   in.close();
   const auto outs = rn::tee(group, in, 2);
   for (int i = 0; i < 3; ++i)

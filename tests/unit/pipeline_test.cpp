@@ -316,7 +316,8 @@ TEST_CASE("the pairs of a map go wherever other values go") {
   CHECK((rn::from(all) | rn::buffer(1) | rn::collect<std::map>()).run() == all);
   CHECK((rn::from(ages(all)) | rn::filter([&](const ages::value_type& p) { return age(p) > 1; }) | rn::collect<ages>()).run() ==
         ages{{"b", 2}});
-  CHECK((rn::from(numbers{1, 2}) | rn::flat_map([&](int) { return all; }) | rn::buffer(1) | rn::collect<std::map>()).run() == all);
+  CHECK((rn::from(numbers{1, 2}) | rn::flat_map([&](int) { return ages(all); }) | rn::buffer(1) | rn::collect<std::map>()).run() ==
+        all);
   const auto owners = [](int n) {
     std::map<std::string, std::unique_ptr<int>> some;
     some["a"] = std::make_unique<int>(n);

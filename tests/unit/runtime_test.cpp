@@ -943,7 +943,7 @@ TEST_CASE("B36 runtimes with groups at all places are abandoned") {
         for (int task = 0; task < 4; ++task) group.go([&] { return waits_for_ever(never, began, destroyed); });
         co_await group.async_wait();
       });
-    support::wait_until_receiving(never, 4 * owners);
+    support::wait_until_receiving(never, std::size_t{4} * owners);
     r.shutdown(rn::abandon);
     REQUIRE(support::receiving(never) == 0);
   }

@@ -215,6 +215,7 @@ TEST_CASE("on_send: an lvalue of another type is converted at each wait") {
 }
 
 TEST_CASE("on_send: a const temporary is copied into the selector, and sent once") {
+  // NOLINTNEXTLINE(readability-const-return-type): that is what is tested
   const auto text = []() -> const std::string { return "a text that is too long for the small string optimization"; };
   const rn::channel<std::string> ch(2);
   rn::selector cases;

@@ -188,7 +188,7 @@ TEST_CASE("a key may have an operator& of its own, and a function that is called
   struct key {
     int number;
     bool operator<(const key& other) const { return number < other.number; }
-    const key* operator&() const = delete;
+    const key* operator&() const = delete;  // NOLINT(google-runtime-operator): that is what is tested
   };
   struct used_up {
     int operator()() && { return 1; }

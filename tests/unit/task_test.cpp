@@ -302,7 +302,7 @@ concept may_return = requires(rn::detail::task_promise<T>& promise, U&& value) {
 
 struct copied_on_request {
   explicit copied_on_request(int n) noexcept : number(n) {}
-  explicit copied_on_request(const copied_on_request&) = default;
+  explicit copied_on_request(const copied_on_request&) = default;  // NOLINT(google-explicit-constructor): that is what is tested
   copied_on_request(copied_on_request&&) = default;
   int number;
 };
@@ -315,6 +315,7 @@ struct copied_on_request {
 template <std::size_t To>
 class alignas(To) aligned {
  public:
+  // NOLINTNEXTLINE(google-explicit-constructor): so that one is returned by its value
   aligned(int value) noexcept : value_(value), right_(lies_right()) { ++count(); }
   aligned(aligned&& other) noexcept : value_(other.value_), right_(other.right_ && other.lies_right()) { ++count(); }
   aligned& operator=(aligned&&) = delete;
@@ -345,7 +346,7 @@ template <std::size_t To>
 bool all_are_aligned(int n) {
   std::vector<std::unique_ptr<char[]>> between;
   for (int i = 0; i < n; ++i) {
-    between.push_back(std::make_unique<char[]>(static_cast<std::size_t>(16 * i + 8)));
+    between.push_back(std::make_unique<char[]>(std::size_t{16} * static_cast<std::size_t>(i) + 8));
     const aligned<To> answer = rn::sync_wait(make_aligned<To>(i));
     if (!answer.right() || answer.value() != i) return false;
   }
