@@ -316,7 +316,8 @@ TEST_CASE("what a join throws is not heard of once another case has happened") {
   CHECK(rn::try_select(rn::on_recv(ch, take), rn::on_event(event)) == 0);
   CHECK(got == 14);
   rn::sync_wait([](auto& c, auto& f, auto& e) -> rn::task<> {
-    CHECK(co_await rn::async_select(rn::on_recv(c, f), rn::on_event(e), rn::on_timeout(1h)) == 0);
+    const std::size_t chosen = co_await rn::async_select(rn::on_recv(c, f), rn::on_event(e), rn::on_timeout(1h));
+    CHECK(chosen == 0);
   }(ch, take, event));
   CHECK(got == 21);
   CHECK(support::receiving(ch) == 0);
