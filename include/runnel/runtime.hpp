@@ -91,7 +91,8 @@ class runtime {
   /// Futures and groups of work that will never run, or never end, get a context_error; so do functions that are in sync_wait, or in a
   /// pipeline's run(). Frames are destroyed by the calling thread, or, while that has to wait in one, as in an errgroup's destructor for a
   /// task, by another: abandon waits for them. A coroutine that waits with its thread (`ch.recv()` instead of `co_await ch.async_recv()`)
-  /// cannot be destroyed: then none is, and nobody is told.
+  /// cannot be destroyed: then none is, and nobody is told. An awaitable that is none of this library's must bear that who awaits it is
+  /// destroyed.
   /// Throws: std::logic_error for the global runtime, and in a task of this one, which would wait for itself.
   void shutdown(drain_t /*how*/) {
     check_shutdown();

@@ -5,6 +5,7 @@
 // error FUTURE_COPIED: deleted
 // error GROUP_COPIED: deleted
 // error AFTER_FUNC_COROUTINE: no matching
+// error AFTER_FUNC_AWAITER: no matching
 // error TIMER_COROUTINE: no matching
 // error ANSWER_CONVERTED: return_value
 // error GUARDED_BARE: no member named .value.
@@ -50,6 +51,9 @@ void use() {
   rn::errgroup copy(group);
 #elif defined(AFTER_FUNC_COROUTINE)
   rn::after_func(rn::context(), []() -> rn::task<> { co_return; });  // nobody would begin it
+#elif defined(AFTER_FUNC_AWAITER)
+  const rn::channel<int> ch;
+  rn::after_func(rn::context(), [&] { return ch.async_recv(); });
 #elif defined(TIMER_COROUTINE)
   const rn::timer timer(std::chrono::seconds(1), []() -> rn::task<> { co_return; });
 #elif defined(ANSWER_CONVERTED)

@@ -8,7 +8,8 @@ namespace runnel::inline RUNNEL_ABI::detail {
 
 /// Whether f() can be called, and does something by that: it is no coroutine, which would be dropped before it has begun.
 template <class F>
-concept plain_function = std::invocable<F> && !requires { std::declval<std::invoke_result_t<F>>().operator co_await(); };
+concept plain_function = std::invocable<F> && !requires { std::declval<std::invoke_result_t<F>>().operator co_await(); } &&
+                         !requires { std::declval<std::invoke_result_t<F>>().await_ready(); };
 
 /// Each start is one run, on a cached thread. It lives while somebody refers to it or a run is announced or under way.
 class background_function {

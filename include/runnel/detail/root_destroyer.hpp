@@ -7,9 +7,12 @@
 //    back, and leaves the rest to that one. Whoever is waited for is destroyed meanwhile, whatever the order.
 // 3. The order only keeps the threads few: of each place the newest first, for tasks mostly begin after the frame that waits for them; and
 //    after one that waits the next place, where what it waits for is if it has begun later.
+// 4. A function that waits for a coroutine which goes on here (sync_wait) is told once no step can go on: it owns that coroutine, and
+//    destroys it.
 #pragma once
 
 #include <runnel/detail/task_watch.hpp>
+#include <runnel/detail/waiter.hpp>
 
 namespace runnel::inline RUNNEL_ABI::detail {
 
@@ -29,6 +32,19 @@ struct scheduled_thread : task_thread {
 };
 
 class destroyed_places : public watched_places {
+ public:
+  /// For a function that waits for a coroutine: its node is claimed, with canceled, when that cannot go on any more. False: it cannot now.
+  bool enter_wait(wait_node& node) noexcept {
+    const scoped_lock lock(mutex_);
+    if (steps_are_over_) return false;
+    waits_.push(node);
+    return true;
+  }
+  void leave_wait(wait_node& node) noexcept {
+    const scoped_lock lock(mutex_);
+    if (node.queued) waits_.remove(node);
+  }
+
  protected:
   destroyed_places(unsigned count, void* memory) noexcept : watched_places(count, memory) {}
   ~destroyed_places() = default;
@@ -77,9 +93,10 @@ class destroyed_places : public watched_places {
       const destroyer me(*this, caller);
       destroy_rest(me);
     }
+    std::uint32_t left = destroyers_.load(acquire);  // [places.destroyers] acquire: all that they have done is over.
+    if (left == 0) return;
     const blocking_scope blocking;
-    // [places.destroyers] acquire: all that they have done is over.
-    for (std::uint32_t left = destroyers_.load(acquire); left != 0; left = destroyers_.load(acquire)) park(destroyers_, left);
+    for (; left != 0; left = destroyers_.load(acquire)) park(destroyers_, left);
   }
   /// Says that a thread is about to destroy something, before it is seen to be at rest.
   void begin_destroying() noexcept { destroyers_.fetch_add(1, relaxed); }  // relaxed: what shows that it is at rest comes later
@@ -87,6 +104,18 @@ class destroyed_places : public watched_places {
   void end_destroying() noexcept {
     if (destroyers_.fetch_sub(1, acq_rel) == 1) unpark(&destroyers_, 1);  // [places.destroyers] release: as in destroy_all
   }
+  /// No step can go on: tells the functions that wait for one.
+  void end_waits() noexcept {
+    wake_list wakes;
+    {
+      const scoped_lock lock(mutex_);
+      steps_are_over_ = true;
+      wakes.add_all(waits_, status::canceled);
+    }
+    wakes.resume_all();
+  }
+  /// Under the lock: for another runtime.
+  void begin_again() noexcept { steps_are_over_ = false; }
   /// Drops what is queued, which may destroy a frame that has not begun.
   void drop_work(const destroyer& me) noexcept {
     while (me.goes_on()) {
@@ -127,6 +156,8 @@ class destroyed_places : public watched_places {
     run_elsewhere(rest_);
   }
 
+  wait_queue waits_;             // of functions; under the lock
+  bool steps_are_over_ = false;  // likewise
   rest rest_{*this};
   unsigned at_ = 0;                      // of whoever destroys
   atomic<std::uint32_t> destroyers_{0};  // besides the thread that ends the runtime

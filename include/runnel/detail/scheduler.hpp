@@ -69,6 +69,8 @@ class scheduler final : public resume_place, private destroyed_places {
     return t == nullptr ? nullptr : t->owner;
   }
 
+  using destroyed_places::enter_wait;
+  using destroyed_places::leave_wait;
   using task_places::places;
 
   void post(work_item& item) noexcept override {
@@ -151,19 +153,6 @@ class scheduler final : public resume_place, private destroyed_places {
     destroy_all(here_or_null());
   }
 
-  /// For a function that waits for a coroutine, which goes on here: its node is claimed, with canceled, when nothing does so any more.
-  /// False: nothing does already.
-  bool enter_wait(wait_node& node) noexcept {
-    const scoped_lock lock(mutex_);
-    if (steps_are_over_) return false;
-    waits_.push(node);
-    return true;
-  }
-  void leave_wait(wait_node& node) noexcept {
-    const scoped_lock lock(mutex_);
-    if (node.queued) waits_.remove(node);
-  }
-
  private:
   friend class start_ticket;
 
@@ -189,7 +178,7 @@ class scheduler final : public resume_place, private destroyed_places {
     const scoped_lock lock(mutex_);
     if (in_use_ || !is_drained()) return false;
     in_use_ = true;
-    steps_are_over_ = false;
+    begin_again();
     ended_.store(open, release);  // [scheduler.ended] release: whoever posts here sees what it was prepared with
     return true;
   }
@@ -276,25 +265,28 @@ class scheduler final : public resume_place, private destroyed_places {
     thread me(self, p);
     self.enter(me);
     this_thread().tasks = &me;
+    bool drops = false;
+    const auto has_to_drop = [&] {
+      if (!drops && self.ended_.load(seq_cst) == abandoned) {  // [scheduler.ended] seq_cst: as [thread.in_function]
+        drops = true;
+        self.begin_destroying();  // until its place is idle
+      }
+      return drops;
+    };
     while (me.here != nullptr) {
+      has_to_drop();  // before it takes something, too: in a function it was at rest, and nobody waits for it
       work_item* const item = self.find_work(*me.here, me);
       if (item == nullptr) break;
-      if (self.ended_.load(seq_cst) == abandoned)  // [scheduler.ended] seq_cst: as [thread.in_function]
-        self.drop_as_function(*item);
-      else
+      if (!has_to_drop()) {
         item->run();
+      } else {
+        const function_scope at_rest;  // it may wait for what abandon destroys
+        item->drop();
+      }
     }
     this_thread().tasks = nullptr;
+    if (drops) self.end_destroying();
     self.exit(me);
-  }
-  /// Drops what a place has taken. As if in a function: it may wait for what abandon destroys, which waits for its end, not for the step.
-  void drop_as_function(work_item& item) noexcept {
-    begin_destroying();
-    {
-      const function_scope inside;
-      item.drop();
-    }
-    end_destroying();
   }
   void enter(thread& me) noexcept {
     const scoped_lock lock(mutex_);
@@ -414,15 +406,6 @@ class scheduler final : public resume_place, private destroyed_places {
     }
     wakes.resume_all();
   }
-  void end_waits() noexcept {
-    wake_list wakes;
-    {
-      const scoped_lock lock(mutex_);
-      steps_are_over_ = true;
-      wakes.add_all(waits_, status::canceled);
-    }
-    wakes.resume_all();
-  }
   /// Whether every place is idle, or its thread in a function.
   [[nodiscard]] bool steps_have_ended() noexcept {
     const scoped_lock lock(mutex_);
@@ -441,8 +424,6 @@ class scheduler final : public resume_place, private destroyed_places {
   bool in_use_ = true;
   scheduler* next_scheduler_ = nullptr;  // under the lock of all
   wait_queue drainers_;
-  wait_queue waits_;             // of functions, for coroutines
-  bool steps_are_over_ = false;  // of coroutines: the runtime was abandoned
 };
 
 inline resume_place& current_place() { return scheduler::current(); }

@@ -197,7 +197,8 @@ class task_places {
   work_item* take_any() noexcept {
     for (unsigned i = 0; i < count_; ++i) {
       place& p = places_[i];
-      if (work_item* const item = p.next.exchange(nullptr, acq_rel)) return item;  // [place.next] acq_rel: as in next_item
+      if (p.next.load(relaxed) != nullptr)  // [place.next] relaxed, acq_rel: as in next_item
+        if (work_item* const item = p.next.exchange(nullptr, acq_rel)) return item;
       if (work_item* const item = p.queue.pop()) return item;
     }
     const scoped_lock lock(mutex_);

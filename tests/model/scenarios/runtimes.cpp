@@ -251,6 +251,28 @@ void abandoned_with_a_group(bool given_later) {
   }
   r.shutdown(rn::abandon);
 }
+/// Some have begun and wait, some are about to, or queued: all are gone when abandon returns, whoever drops them.
+void abandoned_before_all_wait() {
+  const rn::channel<int> never;
+  shared_count gone;
+  struct frame_part {
+    explicit frame_part(shared_count& g) : count(&g) {}
+    frame_part(const frame_part&) = delete;
+    ~frame_part() {
+      word.store(1, rn::detail::relaxed);  // a step
+      ++*count;
+    }
+    rn::detail::atomic<std::uint32_t> word{0};
+    shared_count* count;
+  };
+  rn::runtime r(1);
+  for (int i = 0; i < 3; ++i)
+    r.go([](const rn::channel<int>& from, std::unique_ptr<frame_part>) -> rn::task<> {
+      static_cast<void>(co_await from.async_recv());
+    }(never, std::make_unique<frame_part>(gone)));
+  r.shutdown(rn::abandon);
+  require(gone == 3, "abandon returns when all frames are gone");
+}
 void abandoned_while_started() {
   int ran = 0;
   std::optional<rn::future<void>> answer;
@@ -547,6 +569,7 @@ const enroll all([] {
   add_scenario({"runtime/drain for a while", waiting, &drained_for_a_while});
   add_scenario({"runtime/abandon, group", waiting, [] { abandoned_with_a_group(false); }});
   add_scenario({"runtime/abandon, group given later", waiting, [] { abandoned_with_a_group(true); }});
+  add_scenario({"runtime/abandon, queued", waiting, &abandoned_before_all_wait});
   add_scenario({"runtime/abandon, start", waiting, &abandoned_while_started});
 });
 
