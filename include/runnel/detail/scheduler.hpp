@@ -265,28 +265,29 @@ class scheduler final : public resume_place, private destroyed_places {
     thread me(self, p);
     self.enter(me);
     this_thread().tasks = &me;
-    bool drops = false;
-    const auto has_to_drop = [&] {
-      if (!drops && self.ended_.load(seq_cst) == abandoned) {  // [scheduler.ended] seq_cst: as [thread.in_function]
-        drops = true;
-        self.begin_destroying();  // until its place is idle
-      }
-      return drops;
-    };
-    while (me.here != nullptr) {
-      has_to_drop();  // before it takes something, too: in a function it was at rest, and nobody waits for it
-      work_item* const item = self.find_work(*me.here, me);
-      if (item == nullptr) break;
-      if (!has_to_drop()) {
-        item->run();
-      } else {
-        const function_scope at_rest;  // it may wait for what abandon destroys
+    work_item* item = nullptr;
+    while (me.here != nullptr && item == nullptr && !self.is_abandoned()) {
+      item = self.find_work(*me.here, me);
+      if (item != nullptr && !self.is_abandoned()) std::exchange(item, nullptr)->run();
+    }
+    if (me.here != nullptr) self.drop_rest(me, item);
+    this_thread().tasks = nullptr;
+    self.exit(me);
+  }
+  // [scheduler.ended] seq_cst: as [thread.in_function]
+  [[nodiscard]] bool is_abandoned() const noexcept { return ended_.load(seq_cst) == abandoned; }
+  /// Drops what a place has taken, unless null, and what it finds: until it is idle the end waits for it.
+  RUNNEL_NOINLINE void drop_rest(thread& me, work_item* item) noexcept {
+    begin_destroying();  // before it takes something: in a function it was at rest, and nobody waits for it
+    for (;;) {
+      if (item != nullptr) {
+        const function_scope at_rest;  // it may wait for what the end destroys
         item->drop();
       }
+      if (me.here == nullptr) break;
+      item = find_work(*me.here, me);
     }
-    this_thread().tasks = nullptr;
-    if (drops) self.end_destroying();
-    self.exit(me);
+    end_destroying();
   }
   void enter(thread& me) noexcept {
     const scoped_lock lock(mutex_);
@@ -304,7 +305,7 @@ class scheduler final : public resume_place, private destroyed_places {
     wakes.resume_all();
   }
   /// The next item, searched for everywhere. Null: there is none, and the place is idle.
-  work_item* find_work(place& p, thread& me) noexcept {
+  RUNNEL_ALWAYS_INLINE work_item* find_work(place& p, thread& me) noexcept {
     for (;;) {
       work_item* item = next_item(p);
       if (item == nullptr) item = search(p);
