@@ -5,6 +5,8 @@
 #include <runnel/task.hpp>
 #include <runnel/wait_group.hpp>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -138,16 +140,16 @@ void thread_meets_coroutine(unsigned workers) {
   ch.send(7);
   require(answer.get() == 7, "the value came over");
 }
-/// More than a place keeps to itself, started from inside: they overflow, and are taken from.
+/// More than a place keeps to itself, started from inside: they overflow, and are taken from. Nobody waits besides: with a future and a
+/// group for these six it took more states than a machine of 24 GB can keep at bound 3.
 void many_are_started(unsigned workers) {
   rn::runtime r(workers);
-  rn::wait_group group;
-  rn::detail::atomic<int> ran{0};
-  r.async([&] {
-     for (int i = 0; i < 6; ++i) group.go([&] { ran.fetch_add(1, rn::detail::relaxed); });
-   }).get();
-  group.wait();
-  require(ran.load(rn::detail::relaxed) == 6, "each ran once");
+  std::array<int, 6> ran{};
+  r.go([&] {
+    for (int& mine : ran) rn::go([&mine] { ++mine; });
+  });
+  r.shutdown(rn::drain);
+  require(std::ranges::all_of(ran, [](int times) { return times == 1; }), "each ran once");
 }
 /// A place that becomes idle against work that comes from elsewhere.
 void started_while_others_end(unsigned workers) {
