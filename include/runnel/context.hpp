@@ -16,17 +16,27 @@ namespace runnel::inline RUNNEL_ABI {
 
 /// A context that ends at the end of its scope, or before by cancel(). Move-only; moved from, it is the background.
 ///
-/// Every handle that is copied from it names the same context. A temporary one cannot be kept, as it would be canceled at the
-/// semicolon; an operation that waits takes it: `ch.recv(rn::with_timeout(ctx, 1s))`.
+/// Every handle that is copied from it names the same context, and so does one that is moved from it: it ends with its scope all the same.
+/// A temporary one cannot be kept, as it would be canceled at the semicolon (where the compiler cannot refuse it, as in
+/// `contexts.push_back(rn::with_cancel(ctx))`, it is); an operation that waits takes it: `ch.recv(rn::with_timeout(ctx, 1s))`.
 class scoped_context : public context {
  public:
-  scoped_context(scoped_context&& other) noexcept : context(static_cast<context&&>(other)) {}
+  scoped_context(scoped_context&& other) noexcept
+      : context(static_cast<context&&>(other)), scope_(std::exchange(other.scope_, nullptr)) {}
   scoped_context& operator=(scoped_context&& other) noexcept {
     scoped_context old(std::move(*this));
     context::operator=(static_cast<context&&>(other));
+    scope_ = std::exchange(other.scope_, nullptr);
     return *this;
   }
-  ~scoped_context() { cancel(); }
+  ~scoped_context() {
+    if (scope_ == nullptr) return;
+    cancel();
+    // Both references at once, unless what the handle names was moved away.
+    const bool both = detail::context_access::node(*this) == scope_;
+    if (both) detail::context_access::forget(*this);
+    detail::context_node::drop_refs(scope_, both ? 2 : 1);
+  }
 
   /// Ends the context and all below it: err() is status::canceled, cause() what is given, else a context_error.
   ///
@@ -37,28 +47,37 @@ class scoped_context : public context {
   /// Synchronizes: what came before happens before done() is true.
   void cancel() noexcept { cancel(nullptr); }
   void cancel(std::exception_ptr cause) noexcept {
-    if (detail::cancel_scope* const s = detail::context_access::scope(*this)) s->end(status::canceled, std::move(cause));
+    if (scope_ != nullptr) scope_->end(status::canceled, std::move(cause));
   }
 
  private:
   friend struct detail::scope_access;
-  explicit scoped_context(detail::node_ref node) noexcept : context(std::move(node)) {}
+  /// Adopts a new scope, and enters it into its parents.
+  explicit scoped_context(detail::cancel_scope* scope) noexcept : context(detail::node_ref(scope)), scope_(scope) {
+    scope->add_first_ref();
+    scope->link_to_parents();
+  }
+
+  detail::cancel_scope* scope_;  // a reference of its own; null: moved from
 };
+
+inline context::context(const scoped_context& scoped) noexcept : context(static_cast<const context&>(scoped)) {}
+inline context& context::operator=(const scoped_context& scoped) noexcept { return *this = static_cast<const context&>(scoped); }
 
 namespace detail {
 
 struct scope_access {
-  static scoped_context make(node_ref node) noexcept { return scoped_context(std::move(node)); }
+  static scoped_context make(cancel_scope* scope) noexcept { return scoped_context(scope); }
 };
 
 /// A context whose deadline is at this time, unless that of the parent is as early. No time: `never`. `passed`: it has passed.
 inline scoped_context make_deadline_scope(const context& parent, time_point at, bool passed, std::exception_ptr cause) {
   context_node* const above = context_access::node(parent);
-  if (at >= done_event(parent).deadline()) return scope_access::make(linked_scope(new cancel_scope(above)));
+  if (at >= done_event(parent).deadline()) return scope_access::make(new cancel_scope(above));
   auto* const scope = new deadline_scope(above, at, std::move(cause));
-  node_ref ref = linked_scope(scope);
+  scoped_context made = scope_access::make(scope);
   if (passed) scope->expire();
-  return scope_access::make(std::move(ref));
+  return made;
 }
 
 template <class V>
@@ -118,7 +137,7 @@ inline recv_channel<void> context::done_channel() const {
 /// A context below the parent, to be canceled by hand or at the end of the scope.
 /// Cost: one allocation. Throws: std::bad_alloc. Semantics: Go's WithCancel and WithCancelCause.
 [[nodiscard]] inline scoped_context with_cancel(const context& parent) {
-  return detail::scope_access::make(detail::linked_scope(new detail::cancel_scope(detail::context_access::node(parent))));
+  return detail::scope_access::make(new detail::cancel_scope(detail::context_access::node(parent)));
 }
 template <class... Args>
 scoped_context with_cancel(const scoped_context&& parent, Args&&...) = delete;
@@ -161,10 +180,10 @@ scoped_context with_timeout(const scoped_context&& parent, Args&&...) = delete;
       throw std::invalid_argument("runnel::with_signals: " + std::to_string(number) + " is not the number of a signal");
   auto* const scope = new detail::signal_scope(detail::context_access::node(parent));
   for (const int number : numbers) scope->name(number);
-  detail::node_ref ref = detail::linked_scope(scope);
+  scoped_context made = detail::scope_access::make(scope);
   detail::signal_watch::instance().add(*scope);
   if (scope->reason() != status::ok) detail::signal_watch::instance().remove(*scope);  // it may have ended before it was added
-  return detail::scope_access::make(std::move(ref));
+  return made;
 }
 scoped_context with_signals(const scoped_context&& parent, std::initializer_list<int> numbers) = delete;
 
@@ -172,7 +191,7 @@ scoped_context with_signals(const scoped_context&& parent, std::initializer_list
 /// Cost: one allocation. Throws: std::bad_alloc.
 [[nodiscard]] inline scoped_context merge(const context& a, const context& b) {
   detail::context_node* const second = a == b ? nullptr : detail::context_access::node(b);
-  return detail::scope_access::make(detail::linked_scope(new detail::cancel_scope(detail::context_access::node(a), second)));
+  return detail::scope_access::make(new detail::cancel_scope(detail::context_access::node(a), second));
 }
 scoped_context merge(const scoped_context&& a, const context& b) = delete;
 scoped_context merge(const context& a, const scoped_context&& b) = delete;
@@ -201,9 +220,9 @@ context without_cancel(const scoped_context&& parent) = delete;
 /// Effects: registers one stop callback, which is gone when the context ends. Cost: one allocation. Throws: std::bad_alloc.
 [[nodiscard]] inline scoped_context from_stop_token(std::stop_token token) {
   auto* const scope = new detail::stop_scope;
-  detail::node_ref ref = detail::linked_scope(scope);
+  scoped_context made = detail::scope_access::make(scope);
   if (token.stop_possible()) scope->watch(std::move(token));
-  return detail::scope_access::make(std::move(ref));
+  return made;
 }
 
 /// What after_func has registered. Move-only; dropping it changes nothing.

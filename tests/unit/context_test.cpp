@@ -102,6 +102,34 @@ TEST_CASE("X01 X17 the background is never done; a default-made or moved-from co
   CHECK_FALSE(to.done());
 }
 
+TEST_CASE("what is moved out of a scoped context ends with its scope") {
+  const rn::scoped_context root = rn::with_cancel(rn::context());
+  std::vector<rn::context> many;
+  many.push_back(rn::with_cancel(root));  // moves the handle out of a temporary
+  CHECK(many[0].err() == rn::status::canceled);
+  CHECK_FALSE(root.done());
+  {
+    rn::scoped_context named = rn::with_timeout(root, 1h);
+    many.push_back(std::move(named));
+    CHECK_FALSE(many[1].done());
+    CHECK(named == rn::context::background());  // NOLINT(bugprone-use-after-move): what the test is about
+    static_cast<rn::context&>(named) = root;
+    CHECK(named == root);
+  }
+  CHECK(many[1].err() == rn::status::canceled);
+  CHECK(many[1].done_channel().recv().status() == rn::status::closed);
+  CHECK_FALSE(root.done());
+  {
+    rn::scoped_context first = rn::with_cancel(root);
+    many.push_back(std::move(first));
+    rn::scoped_context second = rn::with_cancel(root);
+    second = std::move(first);
+    CHECK_FALSE(many.back().done());
+    second.cancel();
+    CHECK(many.back().done());
+  }
+}
+
 TEST_CASE("X02 X12 cancel ends the context and all below it before it returns") {
   rn::scoped_context root = rn::with_cancel(rn::context());
   const rn::scoped_context child = rn::with_cancel(root);

@@ -39,6 +39,8 @@ class context_node {
   context_node& operator=(const context_node&) = delete;
 
   void add_ref() noexcept { refs_.fetch_add(1, relaxed); }  // [context_node.refs] relaxed: whoever adds one has one
+  /// The second one, while nobody else knows the node.
+  void add_first_ref() noexcept { refs_.store(2, relaxed); }  // relaxed: see above
   /// False: the last reference is gone already.
   bool try_ref() noexcept {
     std::uint32_t seen = refs_.load(relaxed);  // relaxed: as add_ref; the caller's lock keeps the memory
@@ -46,9 +48,10 @@ class context_node {
       if (refs_.compare_exchange(seen, seen + 1, relaxed, relaxed)) return true;
     return false;
   }
-  /// Drops a reference, and destroys what nobody refers to any more, up the tree. Under no lock.
-  static void drop_ref(context_node* node) noexcept {
-    if (!node->is_last_ref()) return;
+  /// Drops a reference, or several, and destroys what nobody refers to any more, up the tree. Under no lock.
+  static void drop_ref(context_node* node) noexcept { drop_refs(node, 1); }
+  static void drop_refs(context_node* node, std::uint32_t count) noexcept {
+    if (!node->is_last_ref(count)) return;
     timer_queue::on_thread() ? destroy_elsewhere(node) : destroy(node);
   }
 
@@ -67,7 +70,7 @@ class context_node {
 
  private:
   // [context_node.refs] acq_rel: whoever destroys it sees all that was done through other references.
-  bool is_last_ref() noexcept { return refs_.fetch_sub(1, acq_rel) == 1; }
+  bool is_last_ref(std::uint32_t count = 1) noexcept { return refs_.fetch_sub(count, acq_rel) == count; }
   static void destroy(context_node* node) noexcept {
     node->chain_ = nullptr;
     context_node* dead = node;
@@ -112,6 +115,8 @@ class node_ref {
     if (node_ != nullptr) context_node::drop_ref(node_);
   }
   [[nodiscard]] context_node* get() const noexcept { return node_; }
+  /// Gives its reference up to the caller.
+  context_node* release() noexcept { return std::exchange(node_, nullptr); }
 
  private:
   context_node* node_ = nullptr;

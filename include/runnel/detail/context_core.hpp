@@ -62,6 +62,9 @@ class context {
   context& operator=(const context&) noexcept = default;
   context& operator=(context&&) noexcept = default;
   ~context() = default;
+  /// A handle of the same context, which ends with its scope.
+  context(const scoped_context& scoped) noexcept;  // NOLINT(google-explicit-constructor): a kind of context
+  context& operator=(const scoped_context& scoped) noexcept;
   /// A temporary would be canceled at the semicolon: give it a name, and let the handle refer to that.
   context(const scoped_context&&) = delete;
   context& operator=(const scoped_context&&) = delete;
@@ -124,15 +127,9 @@ struct context_access {
   static cancel_scope* scope(const context& ctx) noexcept { return ctx.scope(); }
   static context_node* node(const context& ctx) noexcept { return ctx.node_.get(); }
   static context make(node_ref node) noexcept { return context(std::move(node)); }
+  /// Leaves its reference to the caller, and names the background.
+  static void forget(context& ctx) noexcept { ctx.node_.release(); }
 };
-
-/// Adopts a new scope, and enters it into its parents.
-template <class Scope>
-node_ref linked_scope(Scope* scope) noexcept {
-  node_ref ref(scope);
-  scope->link_to_parents();
-  return ref;
-}
 
 /// The event that a context is done. It refers to the context, which outlives it.
 class done_event final : public selectable {
