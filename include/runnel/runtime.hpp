@@ -40,7 +40,8 @@ struct runtime_access {
 /// blocking_region, lets another thread take its place. So at most as many tasks run at once as there are workers, and any number of them
 /// may wait for one another. Workers take tasks from one another; what a task resumes runs next where it does. Tasks that resume one
 /// another in short steps stay on one worker: another is woken for what would wait longer than some 20 us, and whatever waits behind a
-/// long step is taken over within milliseconds.
+/// long step is taken over within milliseconds. A coroutine whose operations never have to wait lets what waits at its worker go first
+/// after some 200 us, in one of them; a function that never waits keeps its worker, as a computation does.
 /// Most programs need none of their own: go, async, errgroup and wait_group use the global one, or that of the task that calls them.
 /// Use this for work that is to be kept apart, or ended as a whole.
 /// Thread safety: all members but the destructor. Lifetime: its destructor drains it; it may not be destroyed by one of its tasks.

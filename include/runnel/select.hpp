@@ -185,10 +185,10 @@ class select_awaiter final : public plan_awaiter {
     const std::size_t chosen = destroy_waiting();
     if (active_) discard(chosen, indices);
   }
-  bool await_ready() { return is_ready(indices); }
+  bool await_ready() { return is_ready(indices) && goes_on(); }
   std::size_t await_resume() {
-    if (!active_) return chosen_;
     const std::size_t chosen = finish().index;
+    if (!active_) return chosen_;
     run(chosen, indices);
     return chosen;
   }
@@ -203,7 +203,7 @@ class select_awaiter final : public plan_awaiter {
     active_.emplace(std::get<Index>(std::move(cases_))...);
     plan().entries = entries_;
     (std::get<Index>(*active_).begin(plan(), Index), ...);
-    return plan_awaiter::await_ready();
+    return plan_awaiter::is_ready();
   }
   template <std::size_t... Index>
   void run(std::size_t chosen, std::index_sequence<Index...> /*indices*/) {

@@ -45,6 +45,17 @@ rn::task<std::int64_t> sum_of(int n) {
   for (int i = 0; i < n; ++i) total += co_await answer(1);
   co_return total;
 }
+/// Sends and receives that need not wait.
+rn::task<int> passes_on(int times) {
+  const rn::channel<int> ch(1);
+  int passed = 0;
+  for (int i = 0; i < times; ++i) {
+    co_await ch.async_send(i);
+    const auto value = co_await ch.async_recv();
+    if (value && *value == i) ++passed;
+  }
+  co_return passed;
+}
 rn::task<> receive_and_count(rn::channel<int> from, support::counter& count) {
   static_cast<void>(co_await from.async_recv());
   support::add(count);
@@ -491,6 +502,122 @@ TEST_CASE("a coroutine that waits takes no worker") {
   std::int64_t sum = 0;
   for (auto& f : waiting) sum += f.get();
   CHECK(sum == static_cast<std::int64_t>(n) * (n - 1) / 2);
+}
+
+/// Whether a task that is started behind others on one worker runs although they go on: each calls one(stop) again and again.
+template <class One>
+bool lets_others_run(int tasks, One one) {
+  const auto limit = rn::clock::now() + 10s;
+  bool stop = false;  // of one worker
+  bool in_time = true;
+  rn::runtime r(1);
+  r.go([](rn::runtime& on, int count, One& op, bool& over, bool& before, rn::time_point until) -> rn::task<> {
+    for (int i = 0; i < count; ++i)
+      on.go([](One& o, bool& end, bool& early, rn::time_point last) -> rn::task<> {
+        while (!end && early) {
+          static_cast<void>(co_await o());
+          early = rn::clock::now() < last;
+        }
+      }(op, over, before, until));
+    on.go([](bool& end) -> rn::task<> {
+      end = true;
+      co_return;
+    }(over));
+    co_return;
+  }(r, tasks, one, stop, in_time, limit));
+  r.shutdown(rn::drain);
+  return in_time;
+}
+
+TEST_CASE("coroutines whose operations need not wait let others run") {
+  const int tasks = GENERATE(1, 3);
+  const rn::channel<int> ch(64);
+  const rn::channel<int> full(1);
+  full.send(1);
+  const auto ctx = rn::with_timeout(rn::context(), 1h);
+  SECTION("a receive") {
+    CHECK(lets_others_run(tasks, [&] {
+      static_cast<void>(ch.try_send(1));
+      return ch.async_recv();
+    }));
+  }
+  SECTION("a send") {
+    const int copied = 1;
+    CHECK(lets_others_run(tasks, [&] {
+      static_cast<void>(ch.try_recv());
+      return ch.async_send(copied);
+    }));
+  }
+  SECTION("with a context") {
+    CHECK(lets_others_run(tasks, [&] {
+      static_cast<void>(ch.try_send(1));
+      return ch.async_recv(ctx);
+    }));
+  }
+  SECTION("several at once") {
+    std::vector<int> some;
+    CHECK(lets_others_run(tasks, [&] {
+      some.clear();
+      static_cast<void>(ch.try_send(1));
+      return ch.async_recv_many(some, 8);
+    }));
+  }
+  SECTION("a select that finds something") {
+    CHECK(lets_others_run(tasks, [&] {
+      static_cast<void>(ch.try_send(1));
+      return rn::async_select(rn::on_recv(ch, [](auto) {}), rn::on_done(ctx));
+    }));
+  }
+  SECTION("a select that takes its default") {
+    CHECK(lets_others_run(tasks, [&] { return rn::async_select(rn::on_send(full, 1), rn::otherwise()); }));
+  }
+  SECTION("a selector") {
+    rn::selector cases;
+    cases.add(rn::on_recv(ch, [](auto) {}));
+    CHECK(lets_others_run(1, [&] {
+      static_cast<void>(ch.try_send(1));
+      return cases.async_wait();
+    }));
+  }
+  SECTION("a lock") {
+    rn::guarded<int> count;
+    CHECK(lets_others_run(tasks, [&] { return count.async_lock(); }));
+  }
+  SECTION("permits") {
+    rn::semaphore permits(std::int64_t{1} << 40);
+    CHECK(lets_others_run(tasks, [&] { return permits.async_acquire(); }));
+  }
+  SECTION("tasks that do not wait") {
+    CHECK(lets_others_run(tasks, [] { return answer(1); }));
+  }
+}
+
+TEST_CASE("a coroutine that let others go first is destroyed with its runtime") {
+  support::counter started;
+  support::counter gone;
+  const rn::channel<int> ch(1);
+  const auto ctx = rn::with_timeout(rn::context(), 1h);
+  {
+    rn::runtime r(1);
+    const auto busy = [&](bool limited) -> rn::task<> {
+      const tells here(gone);
+      support::add(started);
+      for (;;) {
+        if (limited) {
+          static_cast<void>(co_await ch.async_send(ctx, 1));
+          static_cast<void>(co_await ch.async_recv(ctx));
+        } else {
+          co_await ch.async_send(1);
+          static_cast<void>(co_await ch.async_recv());
+        }
+      }
+    };
+    r.go(busy(false));
+    r.go(busy(true));
+    support::wait_for(started, 2);
+    r.shutdown(rn::abandon);
+    CHECK(support::read(gone) == 2);
+  }
 }
 
 TEST_CASE("a hand-over that is stuck behind a long step is taken over by a place that is idle") {
@@ -1036,6 +1163,7 @@ TEST_CASE("a function that was left alone may wait for coroutines that do not wa
   auto f = r.async([&] {
     go_on.recv();
     if (rn::sync_wait(answer(7)) != 7) return false;
+    if (rn::sync_wait(passes_on(1000)) != 1000) return false;
     return throws<rn::context_error>([&] { rn::sync_wait(waits_for_ever(never, began, destroyed)); });
   });
   support::wait_until_receiving(go_on);

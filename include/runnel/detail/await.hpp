@@ -1,10 +1,16 @@
 // What a coroutine awaits: one event, alone or until a context is done, or the first of several. Nothing here spins.
+//
+// An event that has happened is taken at once, and the coroutine goes on. So that one whose events always have happened does not keep its
+// place from others, it goes through the queue of its place after a while, if others wait there: see longest_turn.
 #pragma once
 
 #include <runnel/detail/scheduler.hpp>
 #include <runnel/detail/select_engine.hpp>
 
 namespace runnel::inline RUNNEL_ABI::detail {
+
+/// For a coroutine that need not wait: what it awaits has happened. Whether it lets others go first.
+RUNNEL_LOOK_AT_THREAD bool gives_turn() noexcept { return --this_thread().operations_left == 0 && scheduler::turn_is_over(); }
 
 /// Waits for one event that is alone in its wait. Derived classes add await_resume(), which calls finish() first.
 template <class Event>
@@ -13,12 +19,15 @@ class event_awaiter {
   event_awaiter(const event_awaiter&) = delete;
   event_awaiter& operator=(const event_awaiter&) = delete;
 
-  RUNNEL_ALWAYS_INLINE bool await_ready() { return event_.try_now() == attempt::done; }
+  RUNNEL_ALWAYS_INLINE bool await_ready() { return is_ready() && goes_on(); }
+  /// await_ready() without a thought for others.
+  RUNNEL_ALWAYS_INLINE bool is_ready() { return event_.try_now() == attempt::done; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> h) {
     std::construct_at(&self_);
     self_.wait_as(h);
     waits_ = true;
+    if (has_happened_) return self_.resume();  // behind the others; the frame may be gone now
     if constexpr (noexcept(event_.join(self_))) {
       event_.join(self_);  // the frame may be gone now
     } else {
@@ -36,10 +45,17 @@ class event_awaiter {
   template <class... Args>
   explicit event_awaiter(Args&&... args) : event_(std::forward<Args>(args)...) {}
   ~event_awaiter() { destroy_waiting(); }
+  /// For a wait that need not be one. False: the coroutine lets others go first.
+  RUNNEL_ALWAYS_INLINE bool goes_on() noexcept {
+    if (!gives_turn()) [[likely]]
+      return true;
+    has_happened_ = true;
+    return false;
+  }
   /// For a coroutine that is destroyed: ends the wait. True: the event has happened.
   bool destroy_waiting() noexcept {
     if (!waits_) return false;
-    const bool has_happened = !event_.leave(self_);
+    const bool has_happened = has_happened_ || !event_.leave(self_);
     if (has_happened) self_.take_back();
     end_waiting(has_happened);
     return has_happened;
@@ -54,12 +70,13 @@ class event_awaiter {
  private:
   void end_waiting(bool has_happened) noexcept {
     waits_ = false;
-    if (has_happened) event_.finish(self_);
+    if (has_happened && !has_happened_) event_.finish(self_);
     std::destroy_at(&self_);
   }
 
   [[no_unique_address]] Event event_;
   bool waits_ = false;
+  bool has_happened_ = false;  // before it was joined, which it was not then
   union {
     lone_coroutine self_;  // while it waits
   };
@@ -72,7 +89,9 @@ class plan_awaiter : private plan_coroutine {
   plan_awaiter(const plan_awaiter&) = delete;
   plan_awaiter& operator=(const plan_awaiter&) = delete;
 
-  bool await_ready() {
+  bool await_ready() { return is_ready() && goes_on(); }
+  /// await_ready() without a thought for others.
+  bool is_ready() {
     if (plan_.stop != nullptr) plan_.stop->try_now();  // arms its deadline: nobody else waits for that here
     return engine_.start();
   }
@@ -80,6 +99,10 @@ class plan_awaiter : private plan_coroutine {
   bool await_suspend(std::coroutine_handle<Promise> h) {
     wait_as(h);
     waits_ = true;
+    if (has_happened_) {
+      post_unjoined();  // behind the others; the frame may be gone now
+      return true;
+    }
     try {
       return wait_round();
     } catch (...) {
@@ -91,9 +114,15 @@ class plan_awaiter : private plan_coroutine {
  protected:
   plan_awaiter() noexcept : plan_coroutine(&go_on) {}
   ~plan_awaiter() { RUNNEL_ASSERT(!waits_); }  // whoever derives from it has called destroy_waiting()
+  /// For a wait that need not be one. False: the coroutine lets others go first.
+  bool goes_on() noexcept { return !(has_happened_ = gives_turn()); }
   /// For a coroutine that is destroyed, before what it waits for is: ends the wait. Returns: the case that has happened, or select_none.
   std::size_t destroy_waiting() noexcept {
     if (!std::exchange(waits_, false)) return select_none;
+    if (has_happened_) {
+      take_back();
+      return engine_.outcome().index;
+    }
     const bool too_late = !claim(select_engine::timeout_node);
     if (too_late) take_back();
     leave();
@@ -162,7 +191,7 @@ class plan_awaiter : private plan_coroutine {
     if (!self.begins_step(runs)) return;
     bool ended = true;
     try {
-      ended = self.conclude() || self.engine_.start() || !self.wait_round();
+      ended = self.has_happened_ || self.conclude() || self.engine_.start() || !self.wait_round();
     } catch (...) {
       self.error_ = std::current_exception();
     }
@@ -173,6 +202,7 @@ class plan_awaiter : private plan_coroutine {
   select_engine engine_{plan_};
   timeout timeout_;
   bool waits_ = false;
+  bool has_happened_ = false;  // before it was joined, which it was not then
   std::exception_ptr error_;
 };
 

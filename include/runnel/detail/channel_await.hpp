@@ -91,13 +91,16 @@ class recv_many_awaiter final : private One {
       : One(std::forward<Args>(args)..., core), core_(core), out_(&out), max_(max) {}
   bool await_ready() {
     if (core_ != nullptr) count_ = append_received(*core_, *out_, max_);
-    if (count_ != 0 || max_ == 0) return true;
+    if (count_ != 0 || max_ == 0) return this->goes_on();
     detail::make_room(*out_);
     return One::await_ready();
   }
   using One::await_suspend;
   std::size_t await_resume() {
-    if (count_ != 0 || max_ == 0) return count_;
+    if (count_ != 0 || max_ == 0) {
+      this->finish();
+      return count_;
+    }
     recv_result<T> first = One::await_resume();
     if (!first) return 0;
     out_->push_back(std::move(*first));

@@ -40,6 +40,14 @@
 #define RUNNEL_ALWAYS_INLINE inline
 #endif
 
+/// For what looks at thread_slot from within a coroutine, which may be on another thread at each look: clang before 17 keeps the address of
+/// what is thread-local across a suspension where it has not inlined the function that answers it.
+#if defined(__clang__) && __clang_major__ < 17
+#define RUNNEL_LOOK_AT_THREAD RUNNEL_NOINLINE inline
+#else
+#define RUNNEL_LOOK_AT_THREAD RUNNEL_ALWAYS_INLINE
+#endif
+
 /// Whether AddressSanitizer watches: 1 or 0.
 #if defined(__SANITIZE_ADDRESS__)
 #define RUNNEL_ASAN 1

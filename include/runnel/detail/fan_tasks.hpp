@@ -167,7 +167,7 @@ class ordered_mapping {
       std::shared_ptr<intake> alive;
       const scoped_lock lock(intake_->lock);
       *turn_ = intake_->turns++;
-      if (value_.await_ready()) return false;
+      if (value_.is_ready()) return false;  // now: in its turn
       alive = stage_->intake_;
       return value_.await_suspend(h);  // the frame may be gone now
     }

@@ -137,6 +137,11 @@ class plan_coroutine : public coroutine_waiter, public work_item {
     reopen();
     state_.store(joining, relaxed);  // relaxed: nobody else knows it yet
   }
+  /// Goes through the queue of its place, joined to nothing: whoever destroys the coroutine meanwhile takes it back.
+  void post_unjoined() noexcept {
+    state_.store(posted, release);  // [coroutine_waiter.state] release: with take_back. Its place orders the rest.
+    own_place().post(*this);
+  }
   /// After the last join of several. False: it has been resumed already, and goes on at once.
   bool stays_suspended() noexcept {
     std::uint8_t seen = joining;

@@ -89,6 +89,24 @@ class scheduler final : public resume_place, private destroyed_places {
     return true;
   }
 
+  /// For the coroutine that runs here, after operations_per_look of its operations. Whether it is to suspend: its step has lasted for
+  /// longest_turn and something else waits at its place, which goes before what this step resumes; or its runtime was abandoned. One that a
+  /// function runs belongs to that: it goes on.
+  RUNNEL_NOINLINE static bool turn_is_over() noexcept {
+    thread_slot& self = this_thread();
+    self.operations_left = operations_per_look;
+    const auto* const t = static_cast<const scheduled_thread*>(self.tasks);
+    // [thread.in_function] relaxed: this thread wrote it
+    if (t == nullptr || t->here == nullptr || t->in_function.load(relaxed) != 0) return false;
+    place& here = *t->here;
+    // [place.next] relaxed: a hint
+    if (here.has_lasted(longest_turn) && (here.next.load(relaxed) != nullptr || !here.queue.empty() || t->owner->has_injected())) {
+      here.others_after = 1;
+      return true;
+    }
+    return t->owner->is_abandoned();
+  }
+
   /// Where a task that begins on this thread is to be entered.
   [[nodiscard]] root_list& roots() noexcept {
     place* const here = place_of_this_thread();

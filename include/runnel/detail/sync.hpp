@@ -106,6 +106,11 @@ inline constexpr std::uint64_t tasks_per_place = 256;
 /// How many tasks that were resumed may wait behind short steps of their place before others are asked to take some: see scheduler.hpp, 3.
 inline constexpr std::uint64_t tasks_kept_together = 8;
 
+/// After how many operations that need not wait a coroutine looks how long its step has lasted, and after which time it lets others go:
+/// the look, and the way through the queue, cost little beside them.
+inline constexpr unsigned operations_per_look = 256;
+inline constexpr std::chrono::microseconds longest_turn{200};
+
 /// How many blocks of the memory of tasks change hands together; 0: each one goes to the heap, which a sanitizer can then watch.
 inline constexpr std::uint32_t blocks_in_batch = RUNNEL_ASAN ? 0 : 64;
 
@@ -311,13 +316,14 @@ struct thread_slot {
   unsigned yields = yields_before_park;  // how many yields this thread's next wait may spend before it sleeps: see yield_until
   unsigned sleeps = 0;                   // how many of its waits yields did not end
   unsigned waits_on_one_core = 0;        // how many of its last waits were ended from its own core
-  unsigned parts_after = waits_before_parting;  // how many of them it takes before one sleeps at once
-  unsigned transfers = 0;                       // between coroutines, without going through a queue: see task_promise.hpp
-  bool runs_timers = false;                     // the timer thread: no code of the user's runs there
-  task_thread* tasks = nullptr;                 // while it runs tasks of a runtime: see blocking.hpp
-  task_cache* memory = nullptr;                 // of a worker: see task_memory.hpp
-  const group_scope* groups = nullptr;          // whose functions it is in: see group_scope.hpp
-  const read_scope* reads = nullptr;            // what it reads, in functions: see rw_core.hpp
+  unsigned parts_after = waits_before_parting;     // how many of them it takes before one sleeps at once
+  unsigned transfers = 0;                          // between coroutines, without going through a queue: see task_promise.hpp
+  unsigned operations_left = operations_per_look;  // of coroutines, before one looks whether it lets others go first: see await.hpp
+  bool runs_timers = false;                        // the timer thread: no code of the user's runs there
+  task_thread* tasks = nullptr;                    // while it runs tasks of a runtime: see blocking.hpp
+  task_cache* memory = nullptr;                    // of a worker: see task_memory.hpp
+  const group_scope* groups = nullptr;             // whose functions it is in: see group_scope.hpp
+  const read_scope* reads = nullptr;               // what it reads, in functions: see rw_core.hpp
 };
 inline thread_slot& this_thread() noexcept {
   static thread_local constinit thread_slot slot;

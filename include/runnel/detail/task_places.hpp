@@ -20,8 +20,21 @@ class task_thread;
 struct alignas(cache_line) task_place : thread_task {
   task_place() noexcept : thread_task(nullptr) {}
 
+  static constexpr std::uint32_t most_before_others = 61;
+
+  /// Whether the step that runs here goes on since a look at it that was so long ago.
+  bool has_lasted(duration length) noexcept {
+    const time_point at = now();
+    if (std::exchange(looked_at_turn, turns) == turns) return at - first_look >= length;
+    first_look = at;
+    return false;
+  }
+
   void* owner = nullptr;
-  std::uint32_t turns = 0;          // steps that were run here
+  std::uint32_t turns = 0;                          // steps that were run here
+  std::uint32_t others_after = most_before_others;  // how many of them before what waits elsewhere goes first, once
+  std::uint32_t looked_at_turn = 0;
+  time_point first_look;
   bool searching = false;           // whoever comes here counts as a searcher
   task_place* next_idle = nullptr;  // under the lock
   task_thread* inside = nullptr;    // who is in it, once it has come; under the lock
@@ -138,7 +151,9 @@ class task_places {
     return item;
   }
   work_item* next_item(place& p) noexcept {
-    if (++p.turns % 61 == 0) {  // now and then: what waits elsewhere, and what waits behind a next slot that is always full
+    ++p.turns;
+    if (--p.others_after == 0) {  // now and then: what waits elsewhere, and what waits behind a next slot that is always full
+      p.others_after = place::most_before_others;
       if (work_item* const item = take_injected(p)) return item;
       if (work_item* const item = p.queue.pop()) return item;
     }

@@ -78,7 +78,7 @@ void start_daemon(void (*body)(void*), void* argument, const place& at) noexcept
 [[nodiscard]] std::uint32_t choose_below(std::uint32_t n, const place& at) noexcept;
 
 /// Storage that the running thread has to itself; all zero at its start.
-inline constexpr std::size_t thread_storage_size = 64;
+inline constexpr std::size_t thread_storage_size = 128;
 [[nodiscard]] void* thread_storage() noexcept;
 
 /// Memory that lasts until the end of the execution, and is no leak; and the one object of a key in it, made at the first call.

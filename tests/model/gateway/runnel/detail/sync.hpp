@@ -51,6 +51,8 @@ inline constexpr unsigned most_waits_before_parting = 1;
 inline constexpr std::size_t lingering_capacity = 2;
 inline constexpr std::uint64_t tasks_per_place = 4;
 inline constexpr std::uint64_t tasks_kept_together = 1;
+inline constexpr unsigned operations_per_look = 1U << 30;  // scenarios about it say what is left
+inline constexpr duration longest_turn{0};
 inline constexpr std::uint32_t blocks_in_batch = 0;  // the ledger has each block of a task
 
 [[maybe_unused]] inline const char* order_name(std::memory_order order) noexcept {
@@ -299,6 +301,7 @@ struct thread_slot {
   unsigned waits_on_one_core = 0;
   unsigned parts_after = waits_before_parting;
   unsigned transfers = 0;
+  unsigned operations_left = operations_per_look;
   bool runs_timers = false;
   task_thread* tasks = nullptr;
   task_cache* memory = nullptr;
