@@ -504,7 +504,7 @@ TEST_CASE("a coroutine that waits takes no worker") {
   CHECK(sum == static_cast<std::int64_t>(n) * (n - 1) / 2);
 }
 
-/// Whether a task that is started behind others on one worker runs although they go on: each calls one(stop) again and again.
+/// Whether a task that is started behind others on one worker runs although they go on: each awaits one() again and again.
 template <class One>
 bool lets_others_run(int tasks, One one) {
   const auto limit = rn::clock::now() + 10s;
