@@ -26,15 +26,18 @@ class event_awaiter {
   void await_suspend(std::coroutine_handle<Promise> h) {
     std::construct_at(&self_);
     self_.wait_as(h);
-    waits_ = true;
-    if (has_happened_) return self_.resume();  // behind the others; the frame may be gone now
+    if (stage_ == happened) {
+      stage_ = posted;
+      return self_.resume();  // behind the others; the frame may be gone now
+    }
+    stage_ = joined;
     if constexpr (noexcept(event_.join(self_))) {
       event_.join(self_);  // the frame may be gone now
     } else {
       try {
         event_.join(self_);  // likewise
       } catch (...) {
-        waits_ = false;  // it is in no queue
+        stage_ = idle;
         std::destroy_at(&self_);
         throw;
       }
@@ -49,34 +52,35 @@ class event_awaiter {
   RUNNEL_ALWAYS_INLINE bool goes_on() noexcept {
     if (!gives_turn()) [[likely]]
       return true;
-    has_happened_ = true;
+    stage_ = happened;
     return false;
   }
   /// For a coroutine that is destroyed: ends the wait. True: the event has happened.
   bool destroy_waiting() noexcept {
-    if (!waits_) return false;
-    const bool has_happened = has_happened_ || !event_.leave(self_);
+    if (stage_ < joined) return false;
+    const bool has_happened = stage_ == posted || !event_.leave(self_);
     if (has_happened) self_.take_back();
     end_waiting(has_happened);
     return has_happened;
   }
   /// Takes over the outcome.
   Event& finish() noexcept {
-    if (waits_) end_waiting(true);
+    if (stage_ >= joined) end_waiting(true);
     return event_;
   }
   [[nodiscard]] Event& event() noexcept { return event_; }
 
  private:
+  /// From `joined` on it waits: for the event, or, posted with what has happened already, for its turn.
+  enum stage : std::uint8_t { idle, happened, joined, posted };
+
   void end_waiting(bool has_happened) noexcept {
-    waits_ = false;
-    if (has_happened && !has_happened_) event_.finish(self_);
+    if (std::exchange(stage_, idle) == joined && has_happened) event_.finish(self_);
     std::destroy_at(&self_);
   }
 
   [[no_unique_address]] Event event_;
-  bool waits_ = false;
-  bool has_happened_ = false;  // before it was joined, which it was not then
+  stage stage_ = idle;
   union {
     lone_coroutine self_;  // while it waits
   };
