@@ -205,7 +205,6 @@ class guarded {
         this->finish();
       }
       this->event().rethrow();
-      guarded_->core_.disown();
       return {guarded_->core_, guarded_->value_};
     }
 

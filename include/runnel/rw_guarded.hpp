@@ -212,7 +212,6 @@ class rw_guarded {
       } else {
         base::finish();
       }
-      if constexpr (How == detail::access::write) from_->core_.disown();
       return from_->template held<How>();
     }
 

@@ -592,6 +592,44 @@ TEST_CASE("coroutines whose operations need not wait let others run") {
   }
 }
 
+/// Whether a task waits for a lock that coroutines of its worker take again and again, and is not told that its thread has it.
+template <class Take, class Use>
+bool waits_for_what_others_hold(Take take, Use use) {
+  support::counter stop{0};  // whoever waits gives its place up, and ends beside those that run there
+  support::counter waited{0};
+  rn::runtime r(1);
+  r.go([](rn::runtime& on, Take& one, Use& other, support::counter& over, support::counter& had) -> rn::task<> {
+    on.go([](Take& takes, support::counter& end) -> rn::task<> { co_await takes(end); }(one, over));
+    on.go([](Use& uses, support::counter& end, support::counter& without_error) -> rn::task<> {
+      if (!throws<std::logic_error>(uses)) support::add(without_error);
+      support::add(end);
+      co_return;
+    }(other, over, had));
+    co_return;
+  }(r, take, use, stop, waited));
+  r.shutdown(rn::drain);
+  return support::read(waited) == 1;
+}
+
+TEST_CASE("a lock that a coroutine has been given before it lets others go first is not its thread's") {
+  SECTION("guarded") {
+    rn::guarded<int> value;
+    CHECK(waits_for_what_others_hold(
+        [&](const support::counter& end) -> rn::task<> {
+          while (support::read(end) == 0) static_cast<void>(co_await value.async_lock());
+        },
+        [&] { value.with([](int& n) { ++n; }); }));
+  }
+  SECTION("rw_guarded") {
+    rn::rw_guarded<int> value;
+    CHECK(waits_for_what_others_hold(
+        [&](const support::counter& end) -> rn::task<> {
+          while (support::read(end) == 0) static_cast<void>(co_await value.async_write_lock());
+        },
+        [&] { value.write([](int& n) { ++n; }); }));
+  }
+}
+
 TEST_CASE("a coroutine that let others go first is destroyed with its runtime") {
   support::counter started;
   support::counter gone;

@@ -58,8 +58,8 @@ class guard_core {
     return true;
   }
   void unlock() noexcept { release_guard(nullptr); }
-  /// Forgets which thread holds the guard: a coroutine does, which may be on another thread when it uses it next.
-  void disown() noexcept { owner_.store(nullptr, relaxed); }  // relaxed: as in try_lock
+  /// Says which thread holds the guard, which this one has taken. Null: a coroutine does, which may be on another when it goes on.
+  void belong_to(const void* thread) noexcept { owner_.store(thread, relaxed); }  // relaxed: as in try_lock
 
   void refuse_owner(const char* operation) const {
     // relaxed: the id of this thread is there only if this thread, or who handed the guard to it, has written it
@@ -287,7 +287,10 @@ class guard_event final : public selectable {
 
   attempt try_now() override {
     if (!core_->try_lock()) return attempt::not_yet;
-    if (core_->test_held(record_)) return attempt::done;
+    if (core_->test_held(record_)) {
+      core_->belong_to(record_.thread);
+      return attempt::done;
+    }
     core_->unlock();
     return attempt::not_yet;
   }
@@ -296,6 +299,7 @@ class guard_event final : public selectable {
     if (!core_->try_lock() && core_->queue_unless_free(node)) return;
     if (!core_->test_held(record_)) return core_->queue_and_unlock(node);
     if (!claim(node)) return core_->unlock();
+    core_->belong_to(record_.thread);
     node.outcome = status::ok;
     node.owner->resume();
   }

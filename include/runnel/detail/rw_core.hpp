@@ -85,8 +85,8 @@ class rw_core {
       if (pass_on(writing)) return;
     }
   }
-  /// Forgets which thread writes: a coroutine does, which may be on another thread when it goes on.
-  void disown() noexcept { owner_.store(nullptr, relaxed); }  // relaxed: as in try_write
+  /// Says which thread writes, where this one has come in. Null: a coroutine does, which may be on another when it goes on.
+  void belong_to(const void* thread) noexcept { owner_.store(thread, relaxed); }  // relaxed: as in try_write
 
   /// Throws: std::logic_error if this thread is inside, as far as that is known: to write, or to read in a function.
   void refuse_inside(const char* operation) const;
@@ -274,8 +274,9 @@ class rw_event final : public selectable {
   explicit rw_event(rw_core& core, const void* thread) noexcept : core_(&core), record_{thread, false, {}} {}
 
   attempt try_now() override {
-    if (How == access::read ? core_->try_read() : core_->try_write()) return attempt::done;
-    return attempt::not_yet;
+    if (How == access::read ? !core_->try_read() : !core_->try_write()) return attempt::not_yet;
+    if (How == access::write) core_->belong_to(record_.thread);
+    return attempt::done;
   }
   void join(wait_node& node) override {
     node.value = &record_;

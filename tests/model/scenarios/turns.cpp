@@ -2,7 +2,9 @@
 // that the turn is over.
 #include <runnel/errgroup.hpp>
 #include <runnel/go.hpp>
+#include <runnel/guarded.hpp>
 #include <runnel/runtime.hpp>
+#include <runnel/rw_guarded.hpp>
 #include <runnel/select.hpp>
 #include <runnel/task.hpp>
 
@@ -42,6 +44,21 @@ void lets_another_run(One one) {
       },
       [&]() -> rn::task<> {
         ran = true;
+        co_return;
+      });
+}
+/// Who is given a lock before it lets others go first holds it, and its thread does not.
+template <class Take, class Use>
+void lock_in_hand(Take take, Use use) {
+  together(
+      [&]() -> rn::task<> {
+        for (int i = 0; i < 2; ++i) {
+          look_next();
+          static_cast<void>(co_await take());
+        }
+      },
+      [&]() -> rn::task<> {
+        use();
         co_return;
       });
 }
@@ -177,6 +194,14 @@ const enroll all([] {
     lets_another_run([&] { return rn::async_select(rn::on_recv(ch), rn::otherwise()); });
   });
   add("another runs, closed", &closed);
+  add("another locks", [] {
+    rn::guarded<int> value(0);
+    lock_in_hand([&] { return value.async_lock(); }, [&] { value.with([](int& n) { ++n; }); });
+  });
+  add("another writes", [] {
+    rn::rw_guarded<int> value(0);
+    lock_in_hand([&] { return value.async_write_lock(); }, [&] { value.write([](int& n) { ++n; }); });
+  });
   add("another sends, recv", [lone] { waits_after_its_turn(lone); });
   add("another sends, recv or done", [limited] { waits_after_its_turn(limited); });
   add("canceled", &canceled);
